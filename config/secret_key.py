@@ -1,0 +1,38 @@
+"""The secret key: made once, kept in a file that only its owner reads.
+
+django-q2's messages are pickles signed with it: who knows it and reaches the queue can run code.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.utils import get_random_secret_key
+
+
+def read_or_create_secret_key(path: Path) -> str:
+    """Return the key in ``path``; make it first (mode 600) when it is not there.
+
+    Of several processes that start at once, one makes the file and the others read it.
+    Raises ImproperlyConfigured when the file stays empty.
+    """
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return _read_when_written(path)
+    key = get_random_secret_key()
+    with os.fdopen(handle, "w") as file:
+        file.write(key)
+    return key
+
+
+def _read_when_written(path: Path) -> str:
+    for _attempt in range(50):
+        key = path.read_text().strip()
+        if key:
+            return key
+        time.sleep(0.02)
+    raise ImproperlyConfigured(f"{path} is empty. Delete it: a new key is made at the next start.")

@@ -1,0 +1,159 @@
+"""Settings: each has a default that works on one machine; the environment or ``.env`` changes it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from config.secret_key import read_or_create_secret_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+DEMO = env.bool("BARVAULT_DEMO", default=False)
+VAR_DIR = Path(env.str("BARVAULT_VAR_DIR", default=str(BASE_DIR / "var")))
+VAR_DIR.mkdir(parents=True, exist_ok=True)
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="") or read_or_create_secret_key(VAR_DIR / "secret_key")
+
+HOST = env.str("BARVAULT_HOST", default="127.0.0.1")
+PORT = env.int("BARVAULT_PORT", default=5000)
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+EXTRA_ALLOWED_HOSTS = env.list("BARVAULT_ALLOWED_HOSTS", default=[])
+ALLOWED_HOSTS = [*LOOPBACK_HOSTS, *EXTRA_ALLOWED_HOSTS]
+
+INSTALLED_APPS = [
+    "marketdata",
+    # Before django_q: our qcluster command replaces django-q2's.
+    "importer",
+    "django_q",
+    "django_htmx",
+    "ninja",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "django.template.context_processors.i18n",
+            ],
+        },
+    },
+]
+
+DATABASE_FILE = VAR_DIR / ("demo.sqlite3" if DEMO else "barvault.sqlite3")
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATABASE_FILE}")}
+if DEMO:
+    # The demo keeps its simulated market apart, whatever the real database is.
+    DATABASES = {"default": env.db_url("BARVAULT_DEMO_DATABASE_URL", default=f"sqlite:///{DATABASE_FILE}")}
+_database = DATABASES["default"]
+_database["CONN_MAX_AGE"] = 600
+_database["CONN_HEALTH_CHECKS"] = True
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    # Measured: docs/decisions/001-storage.md
+    _database["OPTIONS"] = {
+        "timeout": 60,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
+    }
+    # Workers and helper threads share the test database, so it has to be a file.
+    _database["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
+elif _database["ENGINE"] != "django.db.backends.postgresql":
+    raise ImproperlyConfigured(
+        f"DATABASE_URL names {_database['ENGINE']}; Barvault stores bars in SQLite or PostgreSQL (sqlite:///… or postgres://…)."
+    )
+DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
+
+BROKER_URL = env.str("BARVAULT_BROKER_URL", default="")
+WORKERS = env.int("BARVAULT_WORKERS", default=max(2, min(4, os.cpu_count() or 2)))
+# Each value was chosen by experiment: docs/decisions/002-django-q2.md
+Q_CLUSTER = {
+    "name": "barvault",
+    "workers": WORKERS,
+    "queue_limit": 1,
+    "bulk": 1,
+    "timeout": 60,
+    "retry": 120,
+    "ack_failures": True,
+    "max_attempts": 1,
+    "save_limit": -1,
+    "recycle": 200,
+    "catch_up": False,
+    "guard_cycle": 0.5,
+    "poll": 0.2,
+    "time_zone": "Asia/Shanghai",
+    "broker_class": "importer.cluster.WatchedRedis" if BROKER_URL else "importer.cluster.WatchedOrm",
+}
+if BROKER_URL:
+    Q_CLUSTER["redis"] = BROKER_URL
+else:
+    # The same alias as the data: with another one, django-q2 silently loses transactions.
+    Q_CLUSTER["orm"] = "default"
+
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": str(VAR_DIR / "cache")}
+}
+
+SOURCE = env.str("BARVAULT_SOURCE", default="simulated" if DEMO else "auto")
+FILES_ROOT = env.str("BARVAULT_FILES_ROOT", default="")
+PACE_MIN = env.float("BARVAULT_PACE_MIN", default=0.1)
+PACE_MAX = env.float("BARVAULT_PACE_MAX", default=0.3)
+SIMULATED_STOCKS = env.int("BARVAULT_SIMULATED_STOCKS", default=5400)
+SIMULATED_SEED = env.int("BARVAULT_SIMULATED_SEED", default=1)
+SIMULATED_LATENCY = env.float("BARVAULT_SIMULATED_LATENCY", default=0.15 if DEMO else 0.0)
+SIMULATED_ERROR_RATE = env.float("BARVAULT_SIMULATED_ERROR_RATE", default=0.0)
+
+LANGUAGE_CODE = "zh-hans"
+LANGUAGES = [("zh-hans", "简体中文"), ("en", "English")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "Asia/Shanghai"
+USE_TZ = True
+USE_I18N = True
+USE_THOUSAND_SEPARATOR = False
+
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = VAR_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("BARVAULT_LOG_LEVEL", default="INFO")},
+}

@@ -1,0 +1,266 @@
+"""Tasks, their chunks and lanes, and what is remembered about hosts and sources.
+
+Only ``lifecycle.py`` changes a task's status. Times that are compared (leases, slots) are the database's own.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from marketdata.texts import Text
+
+
+class Kind(models.TextChoices):
+    IMPORT = "import", _("full import")
+    UPDATE = "update", _("update")
+    REPAIR = "repair", _("repair")
+
+
+class Status(models.TextChoices):
+    PENDING = "pending", _("pending")  # waits for its turn, for the first time or after it stepped aside
+    RUNNING = "running", _("running")  # its chunks are being worked on; at most one task is
+    PAUSED = "paused", _("paused")  # somebody asked for it; resume makes it pending
+    COMPLETED = "completed", _("completed")  # every stock is done, skipped or a listed failure
+    FAILED = "failed", _("failed")  # nothing more could be done; resume tries again
+    CANCELLED = "cancelled", _("cancelled")  # somebody asked for it; what was stored stays
+
+
+ACTIVE = (Status.PENDING, Status.RUNNING, Status.PAUSED)
+FINISHED = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+
+
+class Action(models.TextChoices):
+    """What was asked of a running task and takes effect between two stocks."""
+
+    NONE = "", _("nothing")
+    PAUSE = "pause", _("pause")
+    CANCEL = "cancel", _("cancel")
+    STEP_ASIDE = "step_aside", _("step aside")
+
+
+class ImportTask(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind)
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.PENDING)
+    priority = models.SmallIntegerField(_("priority"), default=0)
+    progress = models.PositiveSmallIntegerField(_("progress"), default=0)
+    message_id = models.TextField(blank=True)
+    message_values = models.JSONField(default=dict)
+    parameters = models.JSONField(_("parameters"), default=dict)
+    fingerprint = models.CharField(max_length=64)
+    requested_action = models.CharField(_("requested"), max_length=10, choices=Action, default=Action.NONE, blank=True)
+    waiting_until = models.DateTimeField(_("waiting until"), null=True, blank=True)
+    retry_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries")
+    planned_at = models.DateTimeField(null=True, blank=True)
+    total = models.PositiveIntegerField(_("stocks"), default=0)
+    done = models.PositiveIntegerField(_("done"), default=0)
+    failed = models.PositiveIntegerField(_("failed stocks"), default=0)
+    skipped = models.PositiveIntegerField(_("skipped"), default=0)
+    rows_written = models.BigIntegerField(_("rows written"), default=0)
+    stocks_per_second = models.FloatField(null=True, blank=True)
+    requested_by = models.CharField(_("requested by"), max_length=80, blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+    started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+    heartbeat_at = models.DateTimeField(_("last sign of life"), null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-created_at"]
+        verbose_name = _("import task")
+        verbose_name_plural = _("import tasks")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["status"], condition=Q(status="running"), name="one_running_task"),
+            models.UniqueConstraint(
+                fields=["fingerprint"],
+                condition=Q(status__in=["pending", "running", "paused"]),
+                name="one_active_task_per_request",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["status", "-priority", "created_at"], name="task_turn"),
+            models.Index(fields=["-created_at"], name="task_created"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.id}"
+
+    @property
+    def message(self) -> str:
+        """The sentence that says where the task stands, in the language that is active now."""
+        return str(Text(self.message_id, self.message_values))
+
+
+class ImportChunk(models.Model):
+    """A slice of a task's stocks; ``cursor`` is the place of the next one.
+
+    ``generation`` fences: a lane that was thought dead holds an older one and writes nothing.
+    ``deaths`` counts the lanes that died at this cursor; an ``isolated`` chunk holds one suspected stock.
+    """
+
+    task = models.ForeignKey(ImportTask, on_delete=models.CASCADE, related_name="chunks")
+    number = models.PositiveIntegerField()
+    symbols = models.JSONField()
+    size = models.PositiveIntegerField()
+    cursor = models.PositiveIntegerField(default=0)
+    done = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    skipped = models.PositiveIntegerField(default=0)
+    set_aside = models.PositiveIntegerField(default=0)
+    rows = models.BigIntegerField(default=0)
+    isolated = models.BooleanField(default=False)
+    deaths = models.PositiveSmallIntegerField(default=0)
+    generation = models.PositiveIntegerField(default=0)
+    lane = models.PositiveSmallIntegerField(null=True, blank=True)
+    leased_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["task", "number"]
+        verbose_name = _("chunk")
+        verbose_name_plural = _("chunks")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["task", "number"], name="one_chunk_per_number"),
+            models.CheckConstraint(condition=Q(cursor__lte=models.F("size")), name="cursor_within_chunk"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task_id} #{self.number} {self.cursor}/{self.size}"
+
+
+class LaneSlot(models.Model):
+    """One lane of the running task. ``token`` changes with each message and each taking: an old one is void.
+
+    ``pid`` is set while a lane holds the slot, null while its message is on the way.
+    """
+
+    task = models.ForeignKey(ImportTask, on_delete=models.CASCADE, related_name="slots")
+    number = models.PositiveSmallIntegerField()
+    token = models.CharField(max_length=32)
+    leased_until = models.DateTimeField()
+    host = models.CharField(max_length=100, blank=True)
+    pid = models.PositiveIntegerField(null=True, blank=True)
+    doing = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["task", "number"]
+        verbose_name = _("lane")
+        verbose_name_plural = _("lanes")
+        constraints: ClassVar = [models.UniqueConstraint(fields=["task", "number"], name="one_slot_per_number")]
+
+    def __str__(self) -> str:
+        return f"{self.task_id} lane {self.number}"
+
+
+class Host(models.Model):
+    """A machine that runs a cluster: seen every few seconds by its main process."""
+
+    name = models.CharField(max_length=100, unique=True)
+    workers = models.PositiveSmallIntegerField(default=0)
+    pid = models.PositiveIntegerField(null=True)
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    restarts = models.PositiveIntegerField(default=0)
+    trouble = models.TextField(blank=True)
+    version = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        verbose_name = _("host")
+        verbose_name_plural = _("hosts")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Transition(models.Model):
+    """One change of a task's state: what, why, who, from where, when."""
+
+    task = models.ForeignKey(ImportTask, on_delete=models.CASCADE, related_name="transitions")
+    old = models.CharField(max_length=10, choices=Status, blank=True)
+    new = models.CharField(max_length=10, choices=Status)
+    reason_id = models.TextField(blank=True)
+    reason_values = models.JSONField(default=dict)
+    by = models.CharField(max_length=80, blank=True)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering: ClassVar = ["at", "id"]
+        verbose_name = _("state change")
+        verbose_name_plural = _("state changes")
+
+    def __str__(self) -> str:
+        return f"{self.task_id} {self.old} → {self.new}"
+
+    @property
+    def reason(self) -> str:
+        return str(Text(self.reason_id, self.reason_values))
+
+
+class Failure(models.Model):
+    """A stock (or a row of it) that was not stored, with the reason; ``finding`` ones do not fail the stock."""
+
+    task = models.ForeignKey(ImportTask, on_delete=models.CASCADE, related_name="failures")
+    symbol = models.CharField(_("symbol"), max_length=9)
+    source = models.CharField(_("source"), max_length=40, blank=True)
+    code = models.CharField(_("code"), max_length=30)
+    reason_id = models.TextField(blank=True)
+    reason_values = models.JSONField(default=dict)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=1)
+    finding = models.BooleanField(default=False)
+    at = models.DateTimeField(_("at"), auto_now_add=True)
+
+    class Meta:
+        ordering: ClassVar = ["at", "id"]
+        verbose_name = _("failure")
+        verbose_name_plural = _("failures")
+        indexes: ClassVar = [models.Index(fields=["task", "symbol"], name="failure_task_symbol")]
+
+    def __str__(self) -> str:
+        return f"{self.symbol} {self.code}"
+
+    @property
+    def reason(self) -> str:
+        return str(Text(self.reason_id, self.reason_values))
+
+
+class Breaker(models.TextChoices):
+    CLOSED = "closed", _("normal")
+    OPEN = "open", _("resting")
+    HALF_OPEN = "half_open", _("being tried again")
+
+
+class SourceState(models.Model):
+    """The shared pace and circuit breaker of one source, for all workers on all hosts."""
+
+    source = models.CharField(max_length=12, primary_key=True)
+    next_slot_at = models.DateTimeField(null=True, blank=True)
+    interval = models.FloatField(default=0.0)
+    breaker = models.CharField(max_length=10, choices=Breaker, default=Breaker.CLOSED)
+    open_until = models.DateTimeField(null=True, blank=True)
+    opened_times = models.PositiveSmallIntegerField(default=0)
+    probe_until = models.DateTimeField(null=True, blank=True)
+    refusals = models.PositiveIntegerField(default=0)
+    reason_id = models.TextField(blank=True)
+    reason_values = models.JSONField(default=dict)
+    counted_on = models.DateField(null=True, blank=True)
+    requests_today = models.PositiveIntegerField(default=0)
+    requests = models.BigIntegerField(default=0)
+    successes = models.BigIntegerField(default=0)
+    troubles = models.BigIntegerField(default=0)
+    last_success_at = models.DateTimeField(null=True, blank=True)
+    last_trouble_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["source"]
+        verbose_name = _("source")
+        verbose_name_plural = _("sources")
+
+    def __str__(self) -> str:
+        return self.source
+
+    @property
+    def reason(self) -> str:
+        return str(Text(self.reason_id, self.reason_values))

@@ -1,0 +1,97 @@
+"""The protocol that every source keeps, and the errors it may raise.
+
+A source is one file in this package and one line in ``registry.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import pandas as pd
+from django.utils.translation import gettext_noop
+
+from marketdata.texts import ExplainedError
+
+BAR_COLUMNS = ("date", "open", "high", "low", "close", "volume", "amount")
+
+
+class SourceError(ExplainedError):
+    """Base of what a source may raise. ``source`` and ``symbol`` are among the values."""
+
+    code = "source_error"
+
+
+class SourceUnavailable(SourceError):
+    """No usable answer: no connection, no answer in time, a server error. Worth another try later."""
+
+    code = "source_unavailable"
+    default_msgid = gettext_noop("%(source)s did not answer (%(detail)s).")
+
+
+class Banned(SourceError):
+    """The source refuses us: reset connections, 403, 429, a web page where data belong.
+
+    ``retry_after`` is what the source asked for, in seconds, if it did.
+    """
+
+    code = "banned"
+    default_msgid = gettext_noop("%(source)s refuses requests from this address (%(detail)s).")
+
+    def __init__(self, msgid: str = "", /, *, retry_after: float | None = None, **values: Any) -> None:
+        super().__init__(msgid, **values)
+        self.retry_after = retry_after
+
+
+class BadData(SourceError):
+    """An answer that cannot be right; it was not stored. Another source may do better."""
+
+    code = "bad_data"
+    default_msgid = gettext_noop("%(source)s sent data for %(symbol)s that cannot be right: %(detail)s.")
+
+
+class UnknownSymbol(SourceError):
+    """The source has no such stock."""
+
+    code = "unknown_symbol"
+    default_msgid = gettext_noop("%(source)s does not know %(symbol)s. Check the symbol.")
+
+
+@dataclass(frozen=True)
+class ListedStock:
+    """A stock as a source lists it. ``symbol`` is canonical (``600519.SH``); dates are exchange dates."""
+
+    symbol: str
+    name: str = ""
+    board: str = ""
+    listed_on: date | None = None
+    delisted_on: date | None = None
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Where bars come from.
+
+    ``name`` is what users type and what is stored with each bar (at most 12 characters).
+    ``paced``: each request waits for a slot of the shared pace. ``local``: reads this machine's disk.
+    """
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    paced: ClassVar[bool]
+    local: ClassVar[bool]
+    simulated: ClassVar[bool]
+
+    def stocks(self) -> Iterable[ListedStock]:
+        """Return every stock that the source lists. Raises SourceUnavailable, Banned or BadData."""
+
+    def daily_bars(self, symbol: str, start: date | None, end: date | None) -> pd.DataFrame:
+        """Return raw bars of ``symbol`` with start <= date <= end (None: no bound).
+
+        Columns are BAR_COLUMNS: ``date`` datetime64 at midnight (an exchange date, no time zone), prices
+        float64 in yuan, ``volume`` int64 in shares, ``amount`` float64 in yuan; sorted by date, no index
+        meaning. An empty frame says that the source has no bar in this range.
+        Raises SourceUnavailable, Banned, BadData or UnknownSymbol.
+        """
