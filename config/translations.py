@@ -37,9 +37,7 @@ def compile_stale_catalogues(locale_dir: Path = LOCALE_DIR) -> list[Path]:
     return written
 
 
-def extract_from_template(
-    fileobj: IO[bytes], keywords: Any, comment_tags: Any, options: Any
-) -> Iterator[Any]:
+def extract_from_template(fileobj: IO[bytes], keywords: Any, comment_tags: Any, options: Any) -> Iterator[Any]:
     """Babel extraction method for Django templates: Django rewrites the template, Babel reads the result."""
     from babel.messages.extract import extract_python
     from django.utils.translation.template import templatize
