@@ -29,3 +29,10 @@ class MixedOrigins(MarketDataError):
         "This database holds %(stored)s market data; %(offered)s data are not stored beside it. "
         "Use another database (DATABASE_URL), or BARVAULT_DEMO=1 for the simulated market."
     )
+
+
+class BadCalendar(MarketDataError):
+    """A published list of trading days that cannot be right."""
+
+    code = "bad_calendar"
+    default_msgid = gettext_noop("The list of trading days cannot be right. It was not stored.")
