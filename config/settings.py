@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import environ
@@ -98,6 +99,8 @@ elif _database["ENGINE"] != "django.db.backends.postgresql":
 DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
 
 BROKER_URL = env.str("BARVAULT_BROKER_URL", default="")
+# Two clusters on one database need two names; the machine's is right unless they run on one machine.
+HOST_NAME = env.str("BARVAULT_HOST_NAME", default=socket.gethostname())
 WORKERS = env.int("BARVAULT_WORKERS", default=max(2, min(4, os.cpu_count() or 2)))
 # Each value was chosen by experiment: docs/decisions/002-django-q2.md
 Q_CLUSTER = {
@@ -115,7 +118,9 @@ Q_CLUSTER = {
     "guard_cycle": 0.5,
     "poll": 0.2,
     "time_zone": "Asia/Shanghai",
-    "broker_class": "importer.cluster.WatchedRedis" if BROKER_URL else "importer.cluster.WatchedOrm",
+    # Our dispatcher runs the schedules: the Sentinel must not wait for the database.
+    "scheduler": False,
+    "broker_class": "importer.cluster_redis.WatchedRedis" if BROKER_URL else "importer.cluster_orm.WatchedOrm",
 }
 if BROKER_URL:
     Q_CLUSTER["redis"] = BROKER_URL
@@ -129,8 +134,19 @@ CACHES = {
 
 SOURCE = env.str("BARVAULT_SOURCE", default="simulated" if DEMO else "auto")
 FILES_ROOT = env.str("BARVAULT_FILES_ROOT", default="")
+# What happens when a source disagrees with a bar that is stored: "keep" or "replace"; either way it is listed.
+ON_DIFFERENCE = env.str("BARVAULT_ON_DIFFERENCE", default="keep")
+if ON_DIFFERENCE not in ("keep", "replace"):
+    raise ImproperlyConfigured(f"BARVAULT_ON_DIFFERENCE is {ON_DIFFERENCE!r}; it must be keep or replace.")
 PACE_MIN = env.float("BARVAULT_PACE_MIN", default=0.1)
 PACE_MAX = env.float("BARVAULT_PACE_MAX", default=0.3)
+# The shortest gap of single sources, in place of PACE_MIN: "sina=0.5,tencent=0.3".
+PACE_FLOORS = {name: float(gap) for name, gap in env.dict("BARVAULT_PACE_FLOORS", default={}).items()}
+# How long a source that refused is left alone: this long at first, twice as long each time, up to an hour.
+BREAKER_FIRST_REST = env.float("BARVAULT_BREAKER_FIRST_REST", default=30.0)
+BREAKER_LONGEST_REST = env.float("BARVAULT_BREAKER_LONGEST_REST", default=3600.0)
+# The longest that one request may take, from the connection to the last byte.
+REQUEST_TIMEOUT = env.float("BARVAULT_REQUEST_TIMEOUT", default=10.0)
 SIMULATED_STOCKS = env.int("BARVAULT_SIMULATED_STOCKS", default=5400)
 SIMULATED_SEED = env.int("BARVAULT_SIMULATED_SEED", default=1)
 SIMULATED_LATENCY = env.float("BARVAULT_SIMULATED_LATENCY", default=0.15 if DEMO else 0.0)

@@ -1,0 +1,183 @@
+"""Ask the sources for one stock's bars: in order, with retries, each answer validated before anybody stores it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+import pandas as pd
+from django.utils.translation import gettext_noop
+
+from importer import pacing
+from importer.dbtime import db_now
+from importer.overlap import Difference, differences
+from importer.sources.base import BadData, Banned, Source, SourceError, SourceUnavailable
+from importer.sources.fetching import current_context
+from importer.sources.validation import Finding, validate_bars
+from marketdata.texts import ExplainedError, Text
+
+logger = logging.getLogger(__name__)
+
+# A source that does not answer is asked so often for one stock before the next source's turn.
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A validated answer. An empty frame: no source has a bar in the range."""
+
+    frame: pd.DataFrame
+    source: str
+    findings: Sequence[Finding]
+    simulated: bool
+    differences: Sequence[Difference] = ()
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a source gave nothing for the stock."""
+
+    source: str
+    code: str
+    text: Text
+
+
+class NoSourceAnswered(ExplainedError):
+    """Every source was asked and none could give the stock; each one's reason is in ``refusals``."""
+
+    code = "no_source"
+
+    def __init__(self, refusals: Sequence[Refusal], attempts: int) -> None:
+        last = refusals[-1]
+        super().__init__(last.text.msgid, **last.text.values)
+        self.refusals = tuple(refusals)
+        self.attempts = attempts
+
+
+class AllSourcesRest(ExplainedError):
+    """No source may be asked before ``until``; the stock is not to blame and is tried again then."""
+
+    code = "all_sources_rest"
+    default_msgid = gettext_noop("Every source rests after refusing requests.")
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__()
+        self.until = until
+
+
+@dataclass
+class _Tried:
+    refusals: list[Refusal] = field(default_factory=list)
+    resting: list[str] = field(default_factory=list)
+    empty_from: list[str] = field(default_factory=list)
+    attempts: int = 0
+
+
+def ask(
+    sources: Sequence[Source],
+    symbol: str,
+    start: date | None,
+    end: date,
+    *,
+    today: date,
+    has_history: bool,
+    stored: pd.DataFrame | None = None,
+) -> Answer:
+    """Return the bars of ``symbol`` from the first source that gives them.
+
+    1. A source whose breaker is open is passed over; one that does not answer is asked again, then the next.
+    2. An answer that does not validate counts as none; the next source may do better. So does one that differs
+       from most of the ``stored`` bars of the same days: it is adjusted, or about another stock.
+    3. An empty answer counts when the source reads this machine's files or is simulated, when a second source
+       agrees, or when the stock has bars before the range (it is known, and has been suspended since).
+    Raises NoSourceAnswered, AllSourcesRest (nothing was learnt: try again later) or StopRequested.
+    """
+    tried = _Tried()
+    for source in sources:
+        answer = _ask_one(source, symbol, start, end, today, stored, tried)
+        if answer is None:
+            continue
+        if not answer.frame.empty or source.local or source.simulated or has_history or tried.empty_from:
+            return answer
+        tried.empty_from.append(source.name)
+    if tried.empty_from:
+        name = tried.empty_from[-1]
+        text = Text(
+            gettext_noop("%(source)s sent no bars for %(symbol)s in this range, and no second source confirms it."),
+            {"source": name, "symbol": symbol},
+        )
+        tried.refusals.append(Refusal(name, "empty_answer", text))
+    if not tried.refusals:
+        raise AllSourcesRest(_next_try(tried.resting))
+    for name in tried.resting:
+        rests = Text(gettext_noop("%(source)s rests after refusing requests."), {"source": name})
+        tried.refusals.append(Refusal(name, Banned.code, rests))
+    raise NoSourceAnswered(tried.refusals, max(1, tried.attempts))
+
+
+def _ask_one(
+    source: Source,
+    symbol: str,
+    start: date | None,
+    end: date,
+    today: date,
+    stored: pd.DataFrame | None,
+    tried: _Tried,
+) -> Answer | None:
+    refusal: SourceError | None = None
+    for _attempt in range(ATTEMPTS):
+        context = current_context()
+        if context is not None:
+            context.raise_if_stopping()
+        if source.paced and not pacing.can_ask(source.name):
+            tried.resting.append(source.name)
+            return None
+        tried.attempts += 1
+        try:
+            frame = source.daily_bars(symbol, start, end)
+            validated = validate_bars(frame, symbol=symbol, source=source.name, start=start, end=end, today=today)
+            off = _compare(stored, validated.frame, symbol, source)
+        except (Banned, SourceUnavailable) as error:
+            logger.info("%s from %s: %s", symbol, source.name, error)
+            refusal = error
+            continue
+        except SourceError as error:
+            refusal = error
+            break
+        return Answer(validated.frame, source.name, validated.findings, source.simulated, off)
+    if refusal is not None:
+        tried.refusals.append(Refusal(source.name, refusal.code, refusal.text))
+    return None
+
+
+def _compare(stored: pd.DataFrame | None, fetched: pd.DataFrame, symbol: str, source: Source) -> list[Difference]:
+    if stored is None:
+        return []
+    off = differences(stored, fetched)
+    common = int(fetched["date"].isin(stored["date"]).sum())
+    if off and 2 * len(off) > common:
+        first = off[0]
+        raise BadData(
+            gettext_noop(
+                "%(source)s disagrees with the stored bars of %(symbol)s on %(off)s of %(common)s days, first on "
+                "%(day)s (%(fetched)s instead of %(stored)s): nothing was stored. Fetch again what is stored "
+                "(refresh) if the source is right."
+            ),
+            source=source.name,
+            symbol=symbol,
+            off=len(off),
+            common=common,
+            day=first.day.isoformat(),
+            fetched=f"{first.fetched:g}",
+            stored=f"{first.stored:g}",
+        )
+    return off
+
+
+def _next_try(resting: Sequence[str]) -> datetime:
+    # A breaker may close, or a probe end, between the look at it and this one.
+    soon = db_now() + timedelta(seconds=1)
+    until = pacing.earliest_retry(resting)
+    return max(soon, until) if until is not None else soon

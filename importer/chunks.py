@@ -1,0 +1,138 @@
+"""A task's slices of stocks: claimed by a lane, moved on with each stock, fenced by a generation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import F, Max, Q
+from django.utils.translation import gettext_noop
+
+from importer.exceptions import LostLease
+from importer.leases import SLOT_LEASE, lease_over
+from importer.models import Failure, ImportChunk
+
+# A stock that was in flight at this many deaths of its lane is set aside and tried alone at the end.
+DEATHS_BEFORE_ISOLATION = 2
+# After this many more deaths there it is a listed failure.
+DEATHS_IN_ISOLATION = 3
+
+_OPEN = Q(cursor__lt=F("size"))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A chunk as its lane holds it: good only while ``generation`` is the row's."""
+
+    chunk_id: int
+    generation: int
+    symbols: tuple[str, ...]
+    cursor: int
+    careful: bool
+
+
+def claim(task_id: UUID, lane: int, now: datetime) -> Claim | None:
+    """Take the next open chunk that no living lane holds; None when there is none.
+
+    Chunks with a single suspected stock come only after all others are finished. ``careful`` says that a lane
+    died at the cursor: one stock at a time, so that a further death is blamed on the right one.
+    """
+    with transaction.atomic():
+        open_chunks = ImportChunk.objects.filter(_OPEN, task_id=task_id)
+        free = Q(lane=None) | lease_over(now)
+        waiting = open_chunks.filter(free).order_by("number")
+        if connection.features.has_select_for_update_skip_locked:
+            waiting = waiting.select_for_update(skip_locked=True)
+        chunk = waiting.filter(isolated=False).first()
+        if chunk is None and not open_chunks.filter(isolated=False).exists():
+            chunk = waiting.filter(isolated=True).first()
+        if chunk is None:
+            return None
+        taken = ImportChunk.objects.filter(pk=chunk.pk, generation=chunk.generation).update(
+            generation=F("generation") + 1, lane=lane, leased_until=now + SLOT_LEASE
+        )
+        if not taken:
+            return None
+    return Claim(chunk.pk, chunk.generation + 1, tuple(chunk.symbols), chunk.cursor, bool(chunk.deaths))
+
+
+def advance(
+    claimed: Claim, cursor: int, now: datetime, *, done: int = 0, failed: int = 0, skipped: int = 0, rows: int = 0
+) -> None:
+    """Move the cursor from ``cursor`` on by the stocks that are finished, and count them.
+
+    Call it last in the transaction that stores their bars. Raises LostLease when another lane holds the chunk
+    now: the transaction must be rolled back.
+    """
+    moved = ImportChunk.objects.filter(pk=claimed.chunk_id, generation=claimed.generation, cursor=cursor).update(
+        cursor=F("cursor") + done + failed + skipped,
+        done=F("done") + done,
+        failed=F("failed") + failed,
+        skipped=F("skipped") + skipped,
+        rows=F("rows") + rows,
+        deaths=0,
+        leased_until=now + SLOT_LEASE,
+    )
+    if not moved:
+        raise LostLease(lane=str(claimed.chunk_id))
+
+
+def renew(claimed: Claim, now: datetime) -> bool:
+    """Prolong the hold; False when it is lost."""
+    held = ImportChunk.objects.filter(pk=claimed.chunk_id, generation=claimed.generation)
+    return bool(held.update(leased_until=now + SLOT_LEASE))
+
+
+def release(claimed: Claim) -> None:
+    """Give the chunk back where it is; not a death."""
+    held = ImportChunk.objects.filter(pk=claimed.chunk_id, generation=claimed.generation)
+    held.update(lane=None, leased_until=None)
+
+
+def free_after_death(task_id: UUID, lane: int) -> None:
+    """Take the chunks of a dead lane from it, and remember the stock that was in flight.
+
+    1. A new generation: what the dead one still writes is refused.
+    2. At the second death at the same stock, set it aside: a chunk of its own, tried alone at the end.
+    3. After three more deaths there, list it as a failure.
+    """
+    with transaction.atomic():
+        held = ImportChunk.objects.select_for_update().filter(_OPEN, task_id=task_id, lane=lane)
+        for chunk in held:
+            chunk.generation += 1
+            chunk.lane = None
+            chunk.leased_until = None
+            chunk.deaths += 1
+            symbol = chunk.symbols[chunk.cursor]
+            if chunk.isolated:
+                if chunk.deaths >= DEATHS_IN_ISOLATION:
+                    _list_as_failure(chunk, symbol)
+            elif chunk.deaths >= DEATHS_BEFORE_ISOLATION:
+                _set_aside(chunk, symbol)
+            chunk.save()
+
+
+def _set_aside(chunk: ImportChunk, symbol: str) -> None:
+    last = ImportChunk.objects.filter(task_id=chunk.task_id).aggregate(last=Max("number"))["last"]
+    ImportChunk.objects.create(task_id=chunk.task_id, number=last + 1, symbols=[symbol], size=1, isolated=True)
+    chunk.cursor += 1
+    chunk.set_aside += 1
+    chunk.deaths = 0
+
+
+def _list_as_failure(chunk: ImportChunk, symbol: str) -> None:
+    Failure.objects.create(
+        task_id=chunk.task_id,
+        symbol=symbol,
+        code="lane_died",
+        attempts=DEATHS_BEFORE_ISOLATION + DEATHS_IN_ISOLATION,
+        reason_id=gettext_noop(
+            "The worker process died %(times)s times while it imported %(symbol)s. "
+            "Look at the log and the memory of the machine, then retry."
+        ),
+        reason_values={"symbol": symbol, "times": DEATHS_BEFORE_ISOLATION + DEATHS_IN_ISOLATION},
+    )
+    chunk.cursor += 1
+    chunk.failed += 1

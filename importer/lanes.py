@@ -1,0 +1,264 @@
+"""What a django-q2 worker runs: claim a chunk, fetch, store, move the cursor; give way when asked.
+
+The queue's message is only a bell: what is to be done stands in ImportTask and ImportChunk.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection, connections
+
+from importer import lifecycle, progress, slots
+from importer.chunks import Claim
+from importer.chunks import claim as claim_chunk
+from importer.chunks import release as release_chunk
+from importer.chunks import renew as renew_chunk
+from importer.dbtime import db_now
+from importer.exceptions import LostLease, StopRequested
+from importer.finishing import finish_if_done
+from importer.models import Action, ImportTask, Status
+from importer.slots import Bell, Hold
+from importer.sources.fetching import FetchContext, fetching
+from importer.stock_work import ChunkWork, StockDone
+from importer.stopping import stop_requested
+from importer.storage_trouble import disk_full_text
+from importer.waiting import wait_for_sources
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# A lane takes no new stock after this long and lets its successor go on: stops and deploys wait for nobody.
+TIME_BOX = 20.0
+# A stock's fetch, all its requests together, by the wall clock.
+FETCH_LIMIT = 30.0
+HEARTBEAT_EVERY = 2.0
+LOOK_EVERY = 0.5
+
+
+def run_lane(task_id: str, number: int, token: str) -> None:
+    """Work for the task until the time box is over, then ring for the successor. Run by django-q2.
+
+    A void message (repeated, late, of a task that has left) does nothing.
+    """
+    work_in_lane(task_id, number, token, bell=slots.ring_by_queue)
+
+
+def work_in_lane(
+    task_id: str,
+    number: int,
+    token: str,
+    *,
+    bell: Bell,
+    on_stock: Callable[[StockDone], None] | None = None,
+    on_planned: Callable[[], None] | None = None,
+) -> None:
+    """Do what ``run_lane`` does, with another bell and with callbacks: for work in this process."""
+    close_old_connections()
+    hold = slots.take(UUID(task_id), number, token, db_now())
+    if hold is None:
+        logger.debug("task %s: the message for lane %s is void", task_id, number)
+        return
+    lane = Lane(hold, bell, on_stock, on_planned)
+    try:
+        lane.run()
+    except (OperationalError, InterfaceError) as error:
+        _survive_storage_trouble(lane, error)
+    finally:
+        lane.close()
+
+
+class Lane:
+    """One lane at work. Its own thread stores and renews the lease; a helper thread asks the sources."""
+
+    def __init__(
+        self,
+        hold: Hold,
+        bell: Bell,
+        on_stock: Callable[[StockDone], None] | None = None,
+        on_planned: Callable[[], None] | None = None,
+    ) -> None:
+        self.hold = hold
+        self.bell = bell
+        self.on_stock = on_stock
+        self.on_planned = on_planned
+        self.claimed: Claim | None = None
+        self.doing = ""
+        self.give_way = Event()
+        self._helper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fetch")
+        self._box_ends = time.monotonic() + TIME_BOX
+        self._next_heartbeat = time.monotonic() + HEARTBEAT_EVERY
+        self._next_look = 0.0
+        self._since_progress = 0
+        self._last_progress = time.monotonic()
+        self.lost = False
+
+    def run(self) -> None:
+        """Plan the task if it is not planned yet, then work on chunks.
+
+        1. While there is time and nobody asked to give way: claim a chunk and work on it.
+        2. Leave: give the chunk back; ring for the successor, or give the slot up when nothing is left for it.
+        3. The lane that finds every chunk finished ends the task; one that was asked to give way settles it.
+        """
+        task = ImportTask.objects.get(pk=self.hold.task_id)
+        nothing_left = False
+        try:
+            if task.planned_at is None:
+                self._plan(task)
+                task.refresh_from_db()
+            work = ChunkWork(self, task)
+            while not self.has_to_leave():
+                self.claimed = claim_chunk(task.pk, self.hold.number, db_now())
+                if self.claimed is None:
+                    nothing_left = True
+                    break
+                work.run(self.claimed)
+                release_chunk(self.claimed)
+                self.claimed = None
+        except LostLease:
+            logger.info("task %s: lane %s lost its lease", self.hold.task_id, self.hold.number)
+            self.claimed = None
+        except StopRequested:
+            pass
+        self._leave(nothing_left)
+
+    def has_to_leave(self) -> bool:
+        """Say whether to take no further stock: time is up, or somebody asked to give way."""
+        return time.monotonic() >= self._box_ends or self.must_stop()
+
+    def must_stop(self) -> bool:
+        """Say whether to give way now; looks at the task's row twice a second at most."""
+        if self.give_way.is_set() or stop_requested():
+            return True
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + LOOK_EVERY
+            row = ImportTask.objects.filter(pk=self.hold.task_id).values("status", "requested_action").first()
+            if row is None or row["status"] != Status.RUNNING or row["requested_action"] != Action.NONE:
+                self.give_way.set()
+        return self.give_way.is_set()
+
+    def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
+        """Start ``function`` in the helper thread, bounded by FETCH_LIMIT and told when to give way."""
+
+        def bounded() -> T:
+            limit = FetchContext(
+                deadline=time.monotonic() + FETCH_LIMIT,
+                should_stop=lambda: self.give_way.is_set() or stop_requested(),
+            )
+            with fetching(limit):
+                return function(*args)
+
+        return self._helper.submit(bounded)
+
+    def wait(self, future: Future[T]) -> T:
+        """Return the helper's result; meanwhile renew the lease and look whether to give way.
+
+        Raises what the function raised, StopRequested, or LostLease.
+        """
+        while True:
+            try:
+                return future.result(timeout=0.1)
+            except TimeoutError:
+                if future.done():
+                    raise
+            self.must_stop()
+            self.heartbeat()
+
+    def heartbeat(self) -> None:
+        """Renew the slot's and the chunk's lease every HEARTBEAT_EVERY seconds, and the task's figures with them.
+
+        Raises LostLease when another lane has taken over.
+        """
+        if time.monotonic() < self._next_heartbeat:
+            return
+        self._next_heartbeat = time.monotonic() + HEARTBEAT_EVERY
+        now = db_now()
+        if not slots.renew(self.hold, now, self.doing) or (self.claimed and not renew_chunk(self.claimed, now)):
+            self.lost = True
+            self.give_way.set()
+            raise LostLease(lane=str(self.hold.number))
+        progress.refresh(self.hold.task_id, doing=self.doing)
+
+    def finished(self, done: StockDone) -> None:
+        """Report a stock: to the callback, and to the task's row every ten stocks or every second."""
+        self._since_progress += done.stocks
+        if self._since_progress >= 10 or time.monotonic() - self._last_progress >= 1:
+            self._since_progress = 0
+            self._last_progress = time.monotonic()
+            progress.refresh(self.hold.task_id, doing=self.doing)
+        if self.on_stock is not None:
+            self.on_stock(done)
+
+    def sources_rest(self, until: Any) -> None:
+        """Make the task wait: no source may be asked before ``until``."""
+        wait_for_sources(self.hold.task_id, until)
+        self.give_way.set()
+
+    def close(self) -> None:
+        """End the helper thread and its database connections."""
+        self.give_way.set()
+        self._helper.submit(connections.close_all)
+        # A request that hangs is bounded by the gate; the worker does not wait for it.
+        self._helper.shutdown(wait=False, cancel_futures=False)
+
+    def _plan(self, task: ImportTask) -> None:
+        from importer.plan_task import PlanFailed, fetch_plan, save_plan
+
+        progress_text = progress.LISTING_TEXT
+        ImportTask.objects.filter(pk=task.pk, status=Status.RUNNING).update(
+            message_id=progress_text.msgid, message_values={}
+        )
+        try:
+            plan = self.wait(self.submit(fetch_plan, task))
+        except PlanFailed as error:
+            if error.until is not None:
+                self.sources_rest(error.until)
+                raise StopRequested from error
+            lifecycle.fail(task.pk, error.text)
+            self.give_way.set()
+            raise StopRequested from error
+        save_plan(task, plan, self.hold)
+        if self.on_planned is not None:
+            self.on_planned()
+
+    def _leave(self, nothing_left: bool) -> None:
+        if self.claimed is not None:
+            release_chunk(self.claimed)
+            self.claimed = None
+        progress.refresh(self.hold.task_id, doing=self.doing)
+        if nothing_left or self.give_way.is_set() or stop_requested():
+            slots.give_up(self.hold)
+        else:
+            slots.pass_on(self.hold, self.bell, db_now())
+        if nothing_left:
+            finish_if_done(self.hold.task_id)
+        elif self.give_way.is_set():
+            lifecycle.settle(self.hold.task_id)
+
+
+def _survive_storage_trouble(lane: Lane, error: DatabaseError | InterfaceError) -> None:
+    """End the lane without a trace in the data: the transaction was rolled back, the lease runs out or is given back.
+
+    A full disk ends the task with a sentence; everything else (locked, restarted) is tried again by the dispatcher.
+    """
+    logger.warning("task %s: lane %s: database trouble: %s", lane.hold.task_id, lane.hold.number, error)
+    connection.close()
+    try:
+        full = disk_full_text(error)
+        if full is not None:
+            lifecycle.fail(lane.hold.task_id, full, totals=progress.sum_chunks(lane.hold.task_id).columns())
+            return
+        if lane.claimed is not None:
+            release_chunk(lane.claimed)
+        slots.give_up(lane.hold)
+    except (DatabaseError, InterfaceError) as again:
+        logger.warning("task %s: the database is still in trouble: %s", lane.hold.task_id, again)
+        connection.close()

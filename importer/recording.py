@@ -1,0 +1,75 @@
+"""Rows of the list of failures: a stock that was not stored, a row that was refused, a day that differs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext_noop
+
+from importer.models import Failure, ImportTask
+from marketdata.texts import Text, sentences, word
+
+if TYPE_CHECKING:
+    from importer.asking import Refusal
+    from importer.overlap import Difference
+    from importer.sources.validation import Finding
+
+
+def stock_failure(
+    task: ImportTask, symbol: str, code: str, text: Text, *, refusals: Sequence[Refusal] = (), attempts: int = 1
+) -> Failure:
+    """Return the (unsaved) row of a stock that failed, with each source's reason."""
+    if len(refusals) == 1:
+        code, text = refusals[0].code, refusals[0].text
+    elif refusals:
+        text = Text(gettext_noop("%(reasons)s"), {"reasons": sentences([refusal.text for refusal in refusals])})
+    return Failure(
+        task=task,
+        symbol=symbol,
+        source=", ".join(refusal.source for refusal in refusals)[:40],
+        code=code,
+        reason_id=text.msgid,
+        reason_values=dict(text.values),
+        attempts=attempts,
+    )
+
+
+def dropped_row(task: ImportTask, symbol: str, source: str, finding: Finding) -> Failure:
+    """Return the (unsaved) row of a bar that was not stored because it cannot be right."""
+    return Failure(
+        task=task,
+        symbol=symbol,
+        source=source,
+        code=finding.code,
+        reason_id=finding.text.msgid,
+        reason_values=dict(finding.text.values),
+        finding=True,
+    )
+
+
+def differing_day(task: ImportTask, symbol: str, source: str, difference: Difference, *, replaced: bool) -> Failure:
+    """Return the (unsaved) row of a day on which a source says something else than what was stored."""
+    text = Text(
+        gettext_noop(
+            "%(symbol)s on %(day)s: %(field)s is stored as %(stored)s, but %(source)s says %(fetched)s; %(outcome)s."
+        ),
+        {
+            "symbol": symbol,
+            "day": difference.day.isoformat(),
+            "field": word(difference.field),
+            "stored": f"{difference.stored:g}",
+            "fetched": f"{difference.fetched:g}",
+            "source": source,
+            "outcome": word(gettext_noop("replaced") if replaced else gettext_noop("the stored one was kept")),
+        },
+    )
+    return Failure(
+        task=task,
+        symbol=symbol,
+        source=source,
+        code="differs",
+        reason_id=text.msgid,
+        reason_values=dict(text.values),
+        finding=True,
+    )

@@ -1,0 +1,94 @@
+"""Lanes' slots: who may work for the running task. Each step is a compare-and-set on the token."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import IntegrityError, models, transaction
+
+from importer.leases import MESSAGE_LEASE, SLOT_LEASE, lease_over
+from importer.models import LaneSlot
+
+# (task, slot, token) -> the message is on its way.
+Bell = Callable[[str, int, str], None]
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A slot as its lane holds it."""
+
+    task_id: UUID
+    number: int
+    token: str
+
+
+def ring_by_queue(task_id: str, number: int, token: str) -> None:
+    """Send a lane's message by django-q2, when the transaction is through. A lost one is sent again by dispatch."""
+    from django_q.tasks import async_task
+
+    transaction.on_commit(lambda: async_task("importer.lanes.run_lane", task_id, number, token))
+
+
+def open_slot(task_id: UUID, number: int, bell: Bell, now: datetime) -> bool:
+    """Make a slot that is missing and ring for it; False when another process made it first."""
+    token = _new_token()
+    try:
+        with transaction.atomic():
+            LaneSlot.objects.create(task_id=task_id, number=number, token=token, leased_until=now + MESSAGE_LEASE)
+            bell(str(task_id), number, token)
+    except IntegrityError:
+        return False
+    return True
+
+
+def replace(slot: LaneSlot, bell: Bell, now: datetime) -> bool:
+    """Ring anew for a slot whose lease ran out; its old token is void. False when somebody else did."""
+    token = _new_token()
+    with transaction.atomic():
+        expired = LaneSlot.objects.filter(lease_over(now), pk=slot.pk, token=slot.token)
+        if not expired.update(token=token, pid=None, host="", doing="", leased_until=now + MESSAGE_LEASE):
+            return False
+        bell(str(slot.task_id), slot.number, token)
+    return True
+
+
+def take(task_id: UUID, number: int, token: str, now: datetime) -> Hold | None:
+    """Take the slot that a message names; None when the message is void (repeated, late, or the task has left)."""
+    held = _new_token()
+    waiting = LaneSlot.objects.filter(task_id=task_id, number=number, token=token, pid=None)
+    taken = waiting.update(token=held, pid=os.getpid(), host=socket.gethostname()[:100], leased_until=now + SLOT_LEASE)
+    return Hold(task_id, number, held) if taken else None
+
+
+def renew(hold: Hold, now: datetime, doing: str = "") -> bool:
+    """Prolong the hold; False when it is lost."""
+    return bool(_held(hold).update(leased_until=now + SLOT_LEASE, doing=doing[:40]))
+
+
+def pass_on(hold: Hold, bell: Bell, now: datetime) -> bool:
+    """Give the slot to a successor and ring for it; False when it was lost."""
+    token = _new_token()
+    with transaction.atomic():
+        if not _held(hold).update(token=token, pid=None, host="", doing="", leased_until=now + MESSAGE_LEASE):
+            return False
+        bell(str(hold.task_id), hold.number, token)
+    return True
+
+
+def give_up(hold: Hold) -> None:
+    """Delete the slot: there is nothing to do for it now. The dispatcher makes it anew when there is."""
+    _held(hold).delete()
+
+
+def _held(hold: Hold) -> models.QuerySet[LaneSlot]:
+    return LaneSlot.objects.filter(task_id=hold.task_id, number=hold.number, token=hold.token)
+
+
+def _new_token() -> str:
+    return uuid.uuid4().hex

@@ -1,0 +1,236 @@
+"""A lane's work on one chunk: decide, fetch ahead, store, move the cursor; each stock in one transaction."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from django.conf import settings
+from django.db import DatabaseError, DataError, InterfaceError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_noop
+
+from importer.asking import AllSourcesRest, Answer, NoSourceAnswered, ask
+from importer.chunks import Claim, advance
+from importer.dbtime import db_now
+from importer.exceptions import LostLease, StopRequested
+from importer.models import Failure, ImportTask, Kind
+from importer.planning import Work, repair_range, work_for
+from importer.recording import differing_day, dropped_row, stock_failure
+from importer.sources.base import UnknownSymbol
+from importer.sources.registry import auto_order, get_source
+from importer.task_requests import request_of
+from marketdata.exceptions import MarketDataError
+from marketdata.models import Stock
+from marketdata.reading import read_bars
+from marketdata.store import ensure_stocks, store_bars
+from marketdata.texts import Text
+from marketdata.trading_days import trading_days
+
+if TYPE_CHECKING:
+    from importer.lanes import Lane
+
+logger = logging.getLogger(__name__)
+
+# A run of stocks that need nothing is counted in one transaction, at most so many at once.
+SKIPS_AT_ONCE = 100
+
+
+@dataclass(frozen=True)
+class StockDone:
+    """What was finished: ``stocks`` of them (a run of skipped ones counts as one event), ``rows`` written."""
+
+    symbol: str
+    stocks: int
+    rows: int = 0
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class _Job:
+    at: int
+    symbol: str
+    stock: Stock | None
+    work: Work | None
+    stored: pd.DataFrame | None
+    future: Future[Answer] | None
+    failure: Failure | None = None
+
+
+class ChunkWork:
+    """The work on a task's chunks in one lane; sources are made once."""
+
+    def __init__(self, lane: Lane, task: ImportTask) -> None:
+        self.lane = lane
+        self.task = task
+        self.request = request_of(task)
+        names = auto_order() if self.request.source == "auto" else [self.request.source]
+        self.sources = [get_source(name, path=self.request.path) for name in names]
+        self.local = all(source.local for source in self.sources)
+        self.list_known = bool(task.parameters.get("list_known"))
+        self.today = timezone.localdate()
+
+    def run(self, claimed: Claim) -> None:
+        """Work through the chunk until its end, or until the lane has to leave.
+
+        While one stock is stored, the next one is being fetched. Raises LostLease, StopRequested, or what the
+        database raises; every other trouble is the stock's and is listed.
+        """
+        stocks = Stock.objects.in_bulk(list(claimed.symbols[claimed.cursor :]), field_name="symbol")
+        cursor, skips = claimed.cursor, 0
+        ahead: _Job | None = None
+        try:
+            while cursor + skips < len(claimed.symbols):
+                if ahead is None and self.lane.has_to_leave():
+                    break
+                job = ahead or self._start(claimed, cursor + skips, stocks)
+                ahead = None
+                if job.work is None and job.failure is None:
+                    skips += 1
+                    if skips >= SKIPS_AT_ONCE:
+                        cursor, skips = self._count_skips(claimed, cursor, skips, job.symbol), 0
+                    continue
+                look_ahead = not claimed.careful or job.at > claimed.cursor
+                if look_ahead and job.at + 1 < len(claimed.symbols) and not self.lane.has_to_leave():
+                    ahead = self._start(claimed, job.at + 1, stocks)
+                self._finish(claimed, cursor, skips, job)
+                cursor, skips = job.at + 1, 0
+        finally:
+            # A lease that was lost rolls this back too; otherwise what was passed over counts also when leaving.
+            if skips and not self.lane.lost:
+                self._count_skips(claimed, cursor, skips, "")
+
+    def _start(self, claimed: Claim, at: int, stocks: dict[str, Stock]) -> _Job:
+        symbol = claimed.symbols[at]
+        stock = stocks.get(symbol)
+        if stock is None and self.list_known:
+            error = UnknownSymbol(source=self.request.source, symbol=symbol)
+            return _Job(at, symbol, None, None, None, None, stock_failure(self.task, symbol, error.code, error.text))
+        facts = stock or Stock(symbol=symbol)
+        work = work_for(self.request, facts, local=self.local, missing=self._missing(facts))
+        if work is None:
+            return _Job(at, symbol, stock, None, None, None)
+        stored = self._stored(facts, work)
+        future = self.lane.submit(self._ask, symbol, work, stored, bool(facts.bar_count))
+        return _Job(at, symbol, stock, work, stored, future)
+
+    def _ask(self, symbol: str, work: Work, stored: pd.DataFrame | None, has_history: bool) -> Answer:
+        return ask(
+            self.sources,
+            symbol,
+            work.start,
+            work.end,
+            today=self.today,
+            has_history=has_history,
+            stored=None if self.request.refresh else stored,
+        )
+
+    def _missing(self, stock: Stock) -> Sequence[object]:
+        if self.request.kind != Kind.REPAIR:
+            return ()
+        bounds = repair_range(self.request, stock)
+        if bounds is None:
+            return ()
+        have = set(stock.bars.filter(date__range=bounds).values_list("date", flat=True))
+        return [day for day in trading_days(*bounds).days if day not in have]
+
+    def _stored(self, stock: Stock, work: Work) -> pd.DataFrame | None:
+        if not stock.bar_count or stock.last_bar is None or stock.first_bar is None:
+            return None
+        if work.end < stock.first_bar or (work.start is not None and work.start > stock.last_bar):
+            return None
+        return read_bars(stock.pk, work.start, work.end)
+
+    def _finish(self, claimed: Claim, cursor: int, skips: int, job: _Job) -> None:
+        self.lane.doing = f"{job.stock.name if job.stock else ''} {job.symbol}".strip()
+        self.lane.heartbeat()
+        failure = job.failure
+        if job.future is not None:
+            try:
+                answer = self.lane.wait(job.future)
+                rows = self._store(claimed, cursor, skips, job, answer)
+                self.lane.finished(StockDone(job.symbol, 1 + skips, rows))
+                return
+            except (StopRequested, LostLease, InterfaceError):
+                raise
+            except AllSourcesRest as error:
+                self.lane.sources_rest(error.until)
+                raise StopRequested from error
+            except NoSourceAnswered as error:
+                failure = stock_failure(
+                    self.task, job.symbol, error.code, error.text, refusals=error.refusals, attempts=error.attempts
+                )
+            except DataError as error:
+                failure = _unexpected(self.task, job.symbol, error)
+            except DatabaseError:
+                raise
+            except MarketDataError as error:
+                failure = stock_failure(self.task, job.symbol, error.code, error.text)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this stock's: listed, and the rest goes on
+                failure = _unexpected(self.task, job.symbol, error)
+        assert failure is not None
+        with transaction.atomic():
+            failure.save()
+            advance(claimed, cursor, db_now(), failed=1, skipped=skips)
+        self.lane.finished(StockDone(job.symbol, 1 + skips, failed=True))
+
+    def _store(self, claimed: Claim, cursor: int, skips: int, job: _Job, answer: Answer) -> int:
+        """Store one stock's bars, the cursor's move and the counters in one transaction.
+
+        Returns the rows written. An answer without a bar of a stock that nobody lists is a listed failure.
+        """
+        if job.stock is None and answer.frame.empty:
+            raise UnknownSymbol(source=answer.source, symbol=job.symbol)
+        assert job.work is not None
+        frame = self._rows_to_write(answer.frame, job.stored)
+        covers = job.work.covers
+        if covers is None and self.request.kind != Kind.REPAIR and not answer.frame.empty:
+            covers = (answer.frame["date"].iloc[0].date(), answer.frame["date"].iloc[-1].date())
+        replaced = self.request.refresh or settings.ON_DIFFERENCE == "replace"
+        findings = [dropped_row(self.task, job.symbol, answer.source, finding) for finding in answer.findings]
+        findings += [
+            differing_day(self.task, job.symbol, answer.source, difference, replaced=replaced)
+            for difference in answer.differences
+        ]
+        with transaction.atomic():
+            stock_id = job.stock.pk if job.stock else ensure_stocks([job.symbol])[job.symbol]
+            result = store_bars(stock_id, frame, source=answer.source, simulated=answer.simulated, covered=covers)
+            rows = result.inserted + result.changed
+            if findings:
+                Failure.objects.bulk_create(findings)
+            nothing_new = not rows and job.stored is not None and not self.request.refresh
+            advance(
+                claimed,
+                cursor,
+                db_now(),
+                done=0 if nothing_new else 1,
+                skipped=skips + (1 if nothing_new else 0),
+                rows=rows,
+            )
+        return rows
+
+    def _rows_to_write(self, frame: pd.DataFrame, stored: pd.DataFrame | None) -> pd.DataFrame:
+        """Leave out the days that are stored already, unless they are to be replaced."""
+        if stored is None or stored.empty or frame.empty or self.request.refresh:
+            return frame
+        if settings.ON_DIFFERENCE == "replace":
+            return frame
+        return frame[~frame["date"].isin(stored["date"])]
+
+    def _count_skips(self, claimed: Claim, cursor: int, skips: int, symbol: str) -> int:
+        advance(claimed, cursor, db_now(), skipped=skips)
+        self.lane.finished(StockDone(symbol, skips))
+        return cursor + skips
+
+
+def _unexpected(task: ImportTask, symbol: str, error: Exception) -> Failure:
+    logger.error("task %s: %s: unexpected error", task.pk, symbol, exc_info=error)
+    text = Text(
+        gettext_noop("Unexpected error at %(symbol)s: %(detail)s. The log has more; please report it."),
+        {"symbol": symbol, "detail": f"{type(error).__name__}: {error}"[:300]},
+    )
+    return stock_failure(task, symbol, "unexpected", text)

@@ -1,0 +1,21 @@
+"""What a database error means for a task."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.utils.translation import gettext_noop
+
+from marketdata.texts import Text
+
+_SIGNS_OF_A_FULL_DISK = ("database or disk is full", "no space left on device", "could not extend file")
+
+
+def disk_full_text(error: BaseException) -> Text | None:
+    """Return the sentence for a task that ends because the disk is full; None for any other trouble."""
+    words = str(error).lower()
+    if not any(sign in words for sign in _SIGNS_OF_A_FULL_DISK):
+        return None
+    return Text(
+        gettext_noop("The disk that holds %(place)s is full. Make room, then resume: it goes on where it was."),
+        {"place": str(settings.DATABASES["default"]["NAME"])},
+    )
