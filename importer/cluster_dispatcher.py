@@ -1,0 +1,131 @@
+"""The process beside the Sentinel that hands out work, runs the schedules and says that this host is alive.
+
+A process of its own, because a database may keep a caller waiting for a minute: the main process, which
+must answer a stop at once and fork safely, never touches the database.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import django.db
+from django.conf import settings
+from django.db.models import Sum
+from django.utils.module_loading import import_string
+
+from importer.cluster_signs import Cell, SignsOfLife
+from importer.hosts import Trouble, say_alive, say_gone
+from importer.models import ImportChunk, Status
+from importer.outages import OutageLog
+from importer.parents import name_process
+from importer.stopping import stop_requested
+
+logger = logging.getLogger(__name__)
+
+ROUND = 2.0
+SCHEDULES_EVERY = 15.0
+_NAP = 0.1
+
+
+@dataclass(frozen=True)
+class Dispatcher:
+    """What the process needs to know; ``dispatch`` is the dotted path of the function that it calls each round."""
+
+    signs: SignsOfLife
+    workers: int
+    dispatch: str
+    main_pid: int
+
+    def run(self) -> None:
+        """Until the stop flag is set, every two seconds: say that the host is alive, then hand out work.
+
+        An error of the database or of the broker is logged and the next round tries again.
+        """
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        name_process("bv-dispatcher")
+        dispatch: Callable[[], None] = import_string(self.dispatch)
+        storage = OutageLog(logger, "The database or the queue")
+        progress = _ProgressMeter(self.signs)
+        schedules_at = time.monotonic() + SCHEDULES_EVERY
+        failing = False
+        while not stop_requested():
+            began = time.monotonic()
+            self.signs.now(Cell.DISPATCHER_AT)
+            try:
+                self._say_alive(failing=failing)
+                progress.measure()
+                if began >= schedules_at:
+                    schedules_at = began + SCHEDULES_EVERY
+                    _run_schedules()
+                dispatch()
+                failing = False
+                storage.worked()
+            except _storage_errors() as error:
+                storage.failed(error)
+                django.db.connections.close_all()
+            except Exception:
+                # A mistake in the program: the host stays in sight, with its trouble, and tries again.
+                failing = True
+                logger.exception("Handing out work failed; trying again.")
+            while not stop_requested() and time.monotonic() - began < ROUND:
+                time.sleep(_NAP)
+        self._say_gone()
+
+    def _say_alive(self, *, failing: bool) -> None:
+        trouble = Trouble(int(self.signs.get(Cell.TROUBLE)))
+        if failing and trouble is Trouble.NONE:
+            trouble = Trouble.DISPATCH_FAILS
+        say_alive(
+            settings.HOST_NAME,
+            pid=self.main_pid,
+            workers=self.workers,
+            restarts=int(self.signs.get(Cell.RESTARTS)),
+            trouble=trouble,
+        )
+
+    def _say_gone(self) -> None:
+        try:
+            say_gone(settings.HOST_NAME, pid=self.main_pid)
+        except django.db.Error as error:
+            logger.warning("Could not say that this host stops: %s", error)
+
+
+class _ProgressMeter:
+    """Tells the main process, through the signs, whether anything was stored since the last look."""
+
+    def __init__(self, signs: SignsOfLife) -> None:
+        self._signs = signs
+        self._last: int | None = None
+
+    def measure(self) -> None:
+        running = ImportChunk.objects.filter(task__status=Status.RUNNING)
+        cursors: int = running.aggregate(total=Sum("cursor"))["total"] or 0
+        if self._last is not None and cursors != self._last:
+            self._signs.set(Cell.PROGRESS, self._signs.get(Cell.PROGRESS) + 1)
+        self._last = cursors
+
+
+def _run_schedules() -> None:
+    """Start the scheduled tasks that are due, as the Sentinel would; here it may wait for the database."""
+    from django_q.scheduler import scheduler
+
+    scheduler()
+
+
+def _storage_errors() -> tuple[type[Exception], ...]:
+    if not settings.BROKER_URL:
+        return (django.db.Error,)
+    from redis import RedisError
+
+    return (django.db.Error, RedisError)
+
+
+def run_dispatcher(signs: SignsOfLife, workers: int, dispatch: str) -> None:
+    """The body of the process; its parent is the main process."""
+    Dispatcher(signs, workers, dispatch, main_pid=os.getppid()).run()

@@ -1,0 +1,84 @@
+"""The machines that run a cluster: each says every few seconds that it is there, and how it is."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import timedelta
+from enum import IntEnum
+from functools import cache
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils.translation import gettext, gettext_noop
+
+from importer.dbtime import db_now
+from importer.models import Host
+
+# A host says that it is there every 2 seconds; one or two may come late.
+ALIVE_WITHIN = timedelta(seconds=10)
+# A row from the future was written before a clock was set back.
+CLOCK_TOLERANCE = timedelta(minutes=1)
+
+
+class Trouble(IntEnum):
+    """What a host's cluster suffers from; kept as a number in shared memory, as a sentence in the database."""
+
+    NONE = 0
+    CRASH_LOOP = 1
+    DISPATCH_FAILS = 2
+
+
+_SENTENCES = {
+    Trouble.NONE: "",
+    Trouble.CRASH_LOOP: gettext_noop(
+        "The workers of this host fail again and again before they store anything. "
+        "They are started again once a minute; the log of the host says why they failed."
+    ),
+    Trouble.DISPATCH_FAILS: gettext_noop(
+        "This host cannot hand out work because of an error in the program; its log has the details."
+    ),
+}
+
+
+def live_hosts() -> list[Host]:
+    """Return the hosts whose cluster gave a sign of life within the last ten seconds, by name."""
+    now = db_now()
+    seen = Q(seen_at__gte=now - ALIVE_WITHIN, seen_at__lte=now + CLOCK_TOLERANCE)
+    return list(Host.objects.filter(seen, pid__isnull=False).order_by("name"))
+
+
+def live_workers() -> int:
+    """Return how many workers the live hosts have together."""
+    return sum(host.workers for host in live_hosts())
+
+
+def trouble_of(host: Host) -> str:
+    """Return the sentence that says what is wrong with a host's cluster, in the reader's language, or ''."""
+    return gettext(host.trouble) if host.trouble else ""
+
+
+def say_alive(name: str, *, pid: int, workers: int, restarts: int, trouble: Trouble) -> None:
+    """Write down that the cluster whose main process is ``pid`` runs on host ``name``."""
+    now = db_now()
+    values = {
+        "workers": workers,
+        "seen_at": now,
+        "restarts": restarts,
+        "trouble": _SENTENCES[trouble],
+        "version": code_version(),
+    }
+    if not Host.objects.filter(name=name, pid=pid).update(**values):
+        Host.objects.update_or_create(name=name, defaults={**values, "pid": pid, "started_at": now})
+
+
+def say_gone(name: str, *, pid: int) -> None:
+    """Write down that the cluster ``pid`` of host ``name`` was stopped, so that nobody waits to miss it."""
+    Host.objects.filter(name=name, pid=pid).update(pid=None)
+
+
+@cache
+def code_version() -> str:
+    """Return the version in pyproject.toml."""
+    with (settings.BASE_DIR / "pyproject.toml").open("rb") as file:
+        version: str = tomllib.load(file)["project"]["version"]
+    return version
