@@ -1,0 +1,18 @@
+"""What users call a source, beside the short name that is stored. Translated where it is shown."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_noop
+
+_LABELS = {
+    "eastmoney": gettext_noop("Eastmoney"),
+    "sina": gettext_noop("Sina"),
+    "tencent": gettext_noop("Tencent"),
+    # Not a source of bars, but paced and rested like one: the exchanges' own lists of stocks.
+    "exchanges": gettext_noop("The exchanges' stock lists"),
+}
+
+
+def label_of(source: str) -> str:
+    """Return the msgid that names ``source`` to users; its own name where there is none."""
+    return _LABELS.get(source, source)
