@@ -133,6 +133,11 @@ CACHES = {
 }
 
 SOURCE = env.str("BARVAULT_SOURCE", default="simulated" if DEMO else "auto")
+API_TOKENS = [
+    token
+    for token in (env.str("BARVAULT_API_TOKEN", default=""), *env.list("BARVAULT_API_TOKENS", default=[]))
+    if token
+]
 FILES_ROOT = env.str("BARVAULT_FILES_ROOT", default="")
 # What happens when a source disagrees with a bar that is stored: "keep" or "replace"; either way it is listed.
 ON_DIFFERENCE = env.str("BARVAULT_ON_DIFFERENCE", default="keep")
@@ -162,7 +167,6 @@ USE_THOUSAND_SEPARATOR = False
 
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = VAR_DIR / "staticfiles"
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import gc
 import importlib
 import logging
+import multiprocessing
 import os
 import signal
 import threading
@@ -113,10 +114,6 @@ class _Dispatcher:
     @property
     def is_alive(self) -> bool:
         return self._process is not None and self._process.is_alive()
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process is not None else None
 
     def tend(self) -> None:
         """Start the process if it is not there; kill it if it has been silent for too long."""
@@ -220,8 +217,7 @@ class ClusterKeeper:
         until = time.monotonic() + seconds
         while not stopping.stop_requested():
             self._dispatcher.tend()
-            own = {run_pid for run_pid in (self._dispatcher.pid,) if run_pid}
-            reap_adopted(frozenset(own))
+            reap_adopted(frozenset(child.pid or 0 for child in multiprocessing.active_children()))
             left = until - time.monotonic()
             if left <= 0:
                 return

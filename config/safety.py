@@ -1,0 +1,52 @@
+"""Who can reach this server, and what it must have before it may be reached."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.utils.translation import gettext_noop
+
+from marketdata.texts import Text
+
+
+def exposure_problem(host: str, allowed_hosts: Sequence[str]) -> Text | None:
+    """Return why a server on address ``host`` must not start, or None when it may.
+
+    On a loopback address only this machine reaches it. On any other, or behind a proxy (``allowed_hosts``
+    beyond the loopback names), it needs somebody who can log in, and a token for the API.
+    """
+    if is_loopback(host) and not allowed_hosts:
+        return None
+    if not _somebody_can_log_in():
+        return Text(
+            gettext_noop(
+                "Other machines could reach this server, but nobody can log in: "
+                "make a user first with `python manage.py createsuperuser`, or listen on 127.0.0.1 only."
+            )
+        )
+    if not settings.API_TOKENS:
+        return Text(
+            gettext_noop(
+                "Other machines could reach this server, but its API has no token: "
+                "set BARVAULT_API_TOKEN to a long random word, or listen on 127.0.0.1 only."
+            )
+        )
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether ``host`` (an address or a name) can only mean this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _somebody_can_log_in() -> bool:
+    users = get_user_model()._default_manager.filter(is_active=True)
+    return any(user.has_usable_password() for user in users.iterator())

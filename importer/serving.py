@@ -1,0 +1,179 @@
+"""``serve``: one small process that keeps the web server and the cluster running, and stops both.
+
+It only waits. Each child has a process group of its own, so that Ctrl-C reaches this process alone; it then
+signals the first process of each child, never a group, because a cluster whose members are signalled one by
+one cannot finish in order.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from importer.cluster_watch import RestartHistory
+from importer.parents import name_process, reap_adopted
+from importer.supervised import environment_for_child
+
+logger = logging.getLogger(__name__)
+
+# Children allow their own work less: the cluster 2.0 s, the web server 1.5 s.
+STOP_GRACE = 2.6
+# A cluster that does not get going must not keep the page out of reach.
+READY_WITHIN = 20.0
+_LOOK_EVERY = 0.2
+
+
+class Child:
+    """A process that is to run for as long as the supervisor does."""
+
+    def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], cwd: Path) -> None:
+        self.name = name
+        self.is_ready = False
+        self._arguments = list(arguments)
+        self._environment = {**os.environ, **environment}
+        self._cwd = cwd
+        self._pass_fds: tuple[int, ...] = ()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ready_fd: int | None = None
+        self._history = RestartHistory()
+        self._started = 0.0
+        self._start_at = 0.0
+
+    def give(self, listener: socket.socket) -> None:
+        """Hand the child an open socket: its number is the last argument, in each of its lives."""
+        self._pass_fds = (listener.fileno(),)
+        self._arguments.append(str(listener.fileno()))
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    def tend(self) -> None:
+        """Start the process, or start it again after a delay that grows while it does not last."""
+        now = time.monotonic()
+        if self._process is not None:
+            status = self._process.poll()
+            if status is None:
+                self._look_whether_ready()
+                return
+            self._forget_process()
+            self._history = self._history.after_run(progressed=False, lasted=now - self._started)
+            self._start_at = now + self._history.delay
+            logger.error(
+                "The %s ended (%s); starting it again in %.0f s.", self.name, _how(status), self._history.delay
+            )
+        if now >= self._start_at:
+            self._start()
+
+    def ask_to_stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+
+    def has_ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
+    def kill(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            logger.warning("The %s did not stop in time: killing it.", self.name)
+            self._process.kill()
+            self._process.wait()
+
+    def _start(self) -> None:
+        self._ready_fd, child_end = os.pipe()
+        self._process = subprocess.Popen(
+            self._arguments,
+            env={**self._environment, **environment_for_child(child_end)},
+            cwd=self._cwd,
+            stdin=subprocess.DEVNULL,
+            pass_fds=(*self._pass_fds, child_end),
+            process_group=0,
+        )
+        os.close(child_end)
+        self._started = time.monotonic()
+
+    def _look_whether_ready(self) -> None:
+        if self._ready_fd is None or not select.select([self._ready_fd], [], [], 0)[0]:
+            return
+        self.is_ready = self.is_ready or bool(os.read(self._ready_fd, 1))
+        os.close(self._ready_fd)
+        self._ready_fd = None
+
+    def _forget_process(self) -> None:
+        self._process = None
+        if self._ready_fd is not None:
+            os.close(self._ready_fd)
+            self._ready_fd = None
+
+
+class Supervisor:
+    """Keeps its children running until SIGTERM, SIGINT or SIGHUP."""
+
+    def __init__(self, children: Sequence[Child], *, ready: Callable[[], None]) -> None:
+        self._children = children
+        self._ready: Callable[[], None] | None = ready
+        self._stop_signals = 0
+
+    def run(self) -> None:
+        """Start the children, keep them running, and stop them all within three seconds when asked.
+
+        ``ready`` is called once, when all of them are ready, or when the first one is and the others let wait.
+        """
+        name_process("bv-serve")
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            # nohup has the hang-up ignored, and that is what its user wants.
+            if signal.getsignal(signum) is not signal.SIG_IGN:
+                signal.signal(signum, self._receive)
+        began = time.monotonic()
+        while not self._stop_signals:
+            for child in self._children:
+                child.tend()
+            self._say_ready(time.monotonic() - began)
+            reap_adopted(frozenset(child.pid for child in self._children if child.pid))
+            time.sleep(_LOOK_EVERY)
+        self._end()
+
+    def _receive(self, _signum: int, _frame: object) -> None:
+        self._stop_signals += 1
+
+    def _say_ready(self, waited: float) -> None:
+        if self._ready is None:
+            return
+        first, *others = self._children
+        if first.is_ready and (waited > READY_WITHIN or all(child.is_ready for child in others)):
+            self._ready()
+            self._ready = None
+
+    def _end(self) -> None:
+        for child in self._children:
+            child.ask_to_stop()
+        deadline = time.monotonic() + STOP_GRACE
+        while time.monotonic() < deadline and self._stop_signals < 2:
+            if all(child.has_ended() for child in self._children):
+                break
+            time.sleep(0.02)
+        for child in self._children:
+            child.kill()
+
+
+def web_child(listener: socket.socket, base_dir: Path, environment: Mapping[str, str]) -> Child:
+    """Return the web server on a socket that the supervisor keeps open: a restart loses no connection."""
+    child = Child("web server", [sys.executable, "-m", "importer.web_process"], environment, base_dir)
+    child.give(listener)
+    return child
+
+
+def cluster_child(base_dir: Path, environment: Mapping[str, str]) -> Child:
+    """Return the cluster of workers."""
+    return Child("cluster", [sys.executable, str(base_dir / "manage.py"), "qcluster"], environment, base_dir)
+
+
+def _how(status: int) -> str:
+    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"status {status}"
