@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from typing import Any, TypeVar
@@ -98,7 +99,6 @@ class Lane:
         self._next_look = 0.0
         self._since_progress = 0
         self._last_progress = time.monotonic()
-        self.lost = False
 
     def run(self) -> None:
         """Plan the task if it is not planned yet, then work on chunks.
@@ -163,14 +163,10 @@ class Lane:
 
         Raises what the function raised, StopRequested, or LostLease.
         """
-        while True:
-            try:
-                return future.result(timeout=0.1)
-            except TimeoutError:
-                if future.done():
-                    raise
+        while not futures.wait([future], timeout=0.1).done:
             self.must_stop()
             self.heartbeat()
+        return future.result()
 
     def heartbeat(self) -> None:
         """Renew the slot's and the chunk's lease every HEARTBEAT_EVERY seconds, and the task's figures with them.
@@ -182,7 +178,6 @@ class Lane:
         self._next_heartbeat = time.monotonic() + HEARTBEAT_EVERY
         now = db_now()
         if not slots.renew(self.hold, now, self.doing) or (self.claimed and not renew_chunk(self.claimed, now)):
-            self.lost = True
             self.give_way.set()
             raise LostLease(lane=str(self.hold.number))
         progress.refresh(self.hold.task_id, doing=self.doing)

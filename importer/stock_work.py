@@ -83,26 +83,26 @@ class ChunkWork:
         stocks = Stock.objects.in_bulk(list(claimed.symbols[claimed.cursor :]), field_name="symbol")
         cursor, skips = claimed.cursor, 0
         ahead: _Job | None = None
-        try:
-            while cursor + skips < len(claimed.symbols):
-                if ahead is None and self.lane.has_to_leave():
-                    break
-                job = ahead or self._start(claimed, cursor + skips, stocks)
-                ahead = None
-                if job.work is None and job.failure is None:
-                    skips += 1
-                    if skips >= SKIPS_AT_ONCE:
-                        cursor, skips = self._count_skips(claimed, cursor, skips, job.symbol), 0
-                    continue
-                look_ahead = not claimed.careful or job.at > claimed.cursor
-                if look_ahead and job.at + 1 < len(claimed.symbols) and not self.lane.has_to_leave():
-                    ahead = self._start(claimed, job.at + 1, stocks)
+        while cursor + skips < len(claimed.symbols):
+            if ahead is None and self.lane.has_to_leave():
+                break
+            job = ahead or self._start(claimed, cursor + skips, stocks)
+            ahead = None
+            if job.work is None and job.failure is None:
+                skips += 1
+                if skips >= SKIPS_AT_ONCE:
+                    cursor, skips = self._count_skips(claimed, cursor, skips, job.symbol), 0
+                continue
+            look_ahead = not claimed.careful or job.at > claimed.cursor
+            if look_ahead and job.at + 1 < len(claimed.symbols) and not self.lane.has_to_leave():
+                ahead = self._start(claimed, job.at + 1, stocks)
+            try:
                 self._finish(claimed, cursor, skips, job)
-                cursor, skips = job.at + 1, 0
-        finally:
-            # A lease that was lost rolls this back too; otherwise what was passed over counts also when leaving.
-            if skips and not self.lane.lost:
-                self._count_skips(claimed, cursor, skips, "")
+            except StopRequested:
+                self._count_skips(claimed, cursor, skips, job.symbol)
+                raise
+            cursor, skips = job.at + 1, 0
+        self._count_skips(claimed, cursor, skips, "")
 
     def _start(self, claimed: Claim, at: int, stocks: dict[str, Stock]) -> _Job:
         symbol = claimed.symbols[at]
@@ -222,8 +222,9 @@ class ChunkWork:
         return frame[~frame["date"].isin(stored["date"])]
 
     def _count_skips(self, claimed: Claim, cursor: int, skips: int, symbol: str) -> int:
-        advance(claimed, cursor, db_now(), skipped=skips)
-        self.lane.finished(StockDone(symbol, skips))
+        if skips:
+            advance(claimed, cursor, db_now(), skipped=skips)
+            self.lane.finished(StockDone(symbol, skips))
         return cursor + skips
 
 

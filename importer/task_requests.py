@@ -20,8 +20,9 @@ from importer import lifecycle
 from importer.exceptions import BadRequest, EmptyDatabase, NothingToRetry
 from importer.models import ACTIVE, Failure, ImportTask, Kind, Status
 from importer.sources.registry import get_source
-from marketdata.exceptions import BadSymbol, MixedOrigins
-from marketdata.models import Origin, Stock
+from marketdata.exceptions import BadSymbol
+from marketdata.models import Stock
+from marketdata.origin import check_origin
 from marketdata.store import current_origin
 from marketdata.symbols import parse_symbol
 from marketdata.texts import Text
@@ -215,23 +216,17 @@ def _raise_priority(task: ImportTask, priority: int, by: str) -> ImportTask:
 
 
 def _check_source(name: str, path: str | None) -> bool:
-    if name == "auto":
-        if path is not None:
-            raise BadRequest("path", gettext_noop("A path needs a source that reads files: tdx or files."))
-        offered, local = Origin.REAL, False
-    else:
-        source = get_source(name, path=path)
-        check_path = getattr(source, "check_path", None)
-        if check_path is not None:
-            check_path()
-        elif path is not None:
-            raise BadRequest("path", gettext_noop("A path needs a source that reads files: tdx or files."))
-        offered = Origin.SIMULATED if source.simulated else Origin.REAL
-        local = source.local
+    """Return whether the source reads this machine's files."""
+    source = None if name == "auto" else get_source(name, path=path)
+    check_path = getattr(source, "check_path", None)
+    if check_path is not None:
+        check_path()
+    elif path is not None:
+        raise BadRequest("path", gettext_noop("A path needs a source that reads files: tdx or files."))
     stored = current_origin()
-    if stored is not None and stored != offered:
-        raise MixedOrigins(stored={"msgid": stored, "values": {}}, offered={"msgid": offered, "values": {}})
-    return local
+    if stored is not None:
+        check_origin(stored, source is not None and source.simulated)
+    return source is not None and source.local
 
 
 def _checked_path(path: str | None, *, trusted: bool) -> str | None:
