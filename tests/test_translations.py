@@ -70,7 +70,8 @@ def problem_of(tmp_path: Path, message: str, string: str, *, fuzzy: bool = False
 
 
 def test_every_message_of_code_and_templates_is_translated() -> None:
-    assert missing_translations() == []
+    problems = missing_translations()
+    assert not problems, "\n".join(problems)
 
 
 @pytest.mark.parametrize(
