@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 
 _REPEAT_AFTER = 60.0
 
@@ -11,14 +12,15 @@ _REPEAT_AFTER = 60.0
 class OutageLog:
     """Keeps the log readable while ``subject`` (the start of a sentence) cannot be reached."""
 
-    def __init__(self, logger: logging.Logger, subject: str) -> None:
+    def __init__(self, logger: logging.Logger, subject: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._logger = logger
+        self._clock = clock
         self._subject = subject
         self._began: float | None = None
         self._logged = 0.0
 
     def failed(self, error: Exception) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if self._began is None:
             self._began = now
         elif now - self._logged < _REPEAT_AFTER:
@@ -28,5 +30,5 @@ class OutageLog:
 
     def worked(self) -> None:
         if self._began is not None:
-            self._logger.info("%s: works again after %.0f s.", self._subject, time.monotonic() - self._began)
+            self._logger.info("%s: works again after %.0f s.", self._subject, self._clock() - self._began)
             self._began = None
