@@ -13,6 +13,7 @@ import psycopg
 import pytest
 import redis
 from django.conf import settings
+from django.utils import translation
 from psycopg import sql
 
 from config.translations import compile_stale_catalogues
@@ -30,6 +31,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture, marker in SERVER_FIXTURES.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(marker)
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    """Let tests read sentences as they stand in the code; those of a translation switch the language themselves."""
+    with translation.override("en"):
+        yield
 
 
 @pytest.fixture(scope="session")

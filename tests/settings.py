@@ -11,6 +11,8 @@ import os
 from tests.environment import isolate
 
 isolate()
+# Sentences are tested as they stand in the code, whatever the locale of the machine.
+os.environ["BARVAULT_LANGUAGE"] = "en"
 if _database_url := os.environ.get("BARVAULT_TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = _database_url
 
