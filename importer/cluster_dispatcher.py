@@ -24,6 +24,7 @@ from importer.models import ImportChunk, Status
 from importer.outages import OutageLog
 from importer.parents import name_process
 from importer.stopping import stop_requested
+from importer.storage_trouble import storage_errors
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Dispatcher:
                 dispatch()
                 failing = False
                 storage.worked()
-            except _storage_errors() as error:
+            except storage_errors() as error:
                 storage.failed(error)
                 django.db.connections.close_all()
             except Exception:
@@ -116,14 +117,6 @@ def _run_schedules() -> None:
     from django_q.scheduler import scheduler
 
     scheduler()
-
-
-def _storage_errors() -> tuple[type[Exception], ...]:
-    if not settings.BROKER_URL:
-        return (django.db.Error,)
-    from redis import RedisError
-
-    return (django.db.Error, RedisError)
 
 
 def run_dispatcher(signs: SignsOfLife, workers: int, dispatch: str) -> None:

@@ -17,6 +17,7 @@ from importer.hosts import live_workers
 from importer.leases import lease_over
 from importer.models import Action, ImportChunk, ImportTask, LaneSlot, Status
 from importer.slots import Bell
+from importer.storage_trouble import storage_errors
 from importer.waiting import stop_waiting
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,18 @@ def dispatch(*, bell: Bell = slots.ring_by_queue, lanes: Callable[[], int] | Non
     if running is not None:
         running.refresh_from_db()
         _ring(running, bell, lanes or wanted_lanes)
+
+
+def dispatch_soon() -> None:
+    """Do now what the cluster's next round does anyway, to save the wait; its trouble is not the caller's.
+
+    For whoever made a task or changed one. Without a live worker nothing is started.
+    """
+    try:
+        if live_workers():
+            dispatch()
+    except storage_errors() as error:
+        logger.info("Handing out work is left to the cluster: %s", error)
 
 
 def wanted_lanes() -> int:

@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils.translation import gettext_noop
 
+from importer import progress
 from importer.dbtime import db_now
 from importer.exceptions import NotAllowedNow, UnknownTask
 from importer.leases import lease_over
@@ -29,6 +30,7 @@ RESUMABLE = (Status.PAUSED, Status.FAILED)
 WAITING_TEXT = Text(gettext_noop("Waiting for its turn."))
 PAUSED_TEXT = Text(gettext_noop("Paused. Resume it to go on where it was."))
 CANCELLED_TEXT = Text(gettext_noop("Cancelled. What was stored stays."))
+STEPPED_ASIDE_TEXT = Text(gettext_noop("Stepped aside for a task of higher priority."))
 
 
 def get_task(task_id: UUID | str) -> ImportTask:
@@ -147,13 +149,15 @@ def settle(task_id: UUID) -> bool:
         if LaneSlot.objects.filter(task=task).exists():
             return False
         action = task.requested_action
+        # The lanes' last figures may be a second old; from here on nobody writes them again.
+        totals = progress.sum_chunks(task_id).columns() if task.planned_at is not None else {}
         if action == Action.CANCEL:
             reason = Text(gettext_noop("Cancelled on request."))
-            return _end_running(task_id, Status.CANCELLED, reason, message=CANCELLED_TEXT)
+            return _end_running(task_id, Status.CANCELLED, reason, message=CANCELLED_TEXT, **totals)
         if action == Action.PAUSE:
-            return _leave_running(task_id, Status.PAUSED, Text(gettext_noop("Paused on request.")), PAUSED_TEXT)
-        reason = Text(gettext_noop("Stepped aside for a task of higher priority."))
-        return _leave_running(task_id, Status.PENDING, reason, reason)
+            reason = Text(gettext_noop("Paused on request."))
+            return _leave_running(task_id, Status.PAUSED, reason, PAUSED_TEXT, **totals)
+        return _leave_running(task_id, Status.PENDING, STEPPED_ASIDE_TEXT, STEPPED_ASIDE_TEXT, **totals)
 
 
 def record_creation(task: ImportTask) -> None:

@@ -1,13 +1,23 @@
-"""What a database error means for a task."""
+"""What trouble with the database or the queue looks like, and what it means for a task."""
 
 from __future__ import annotations
 
+import django.db
 from django.conf import settings
 from django.utils.translation import gettext_noop
 
 from marketdata.texts import Text
 
 _SIGNS_OF_A_FULL_DISK = ("database or disk is full", "no space left on device", "could not extend file")
+
+
+def storage_errors() -> tuple[type[Exception], ...]:
+    """Return what the database and the queue raise: for an ``except`` clause."""
+    if not settings.BROKER_URL:
+        return (django.db.Error,)
+    from redis import RedisError
+
+    return (django.db.Error, RedisError)
 
 
 def disk_full_text(error: BaseException) -> Text | None:

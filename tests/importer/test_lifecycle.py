@@ -207,3 +207,15 @@ def running_with_a_lane() -> ImportTask:
         task=task, number=0, token="held", pid=1, host="here", leased_until=db_now() + timedelta(seconds=8)
     )
     return task
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("action", ["cancel", "pause"])
+def test_a_task_that_is_stopped_shows_the_last_figures_of_its_chunks(action: str) -> None:
+    task = running_with_a_lane()
+    ImportTask.objects.filter(pk=task.pk).update(planned_at=db_now(), done=1)
+    make_chunk(task, ["600001.SH", "600002.SH", "600003.SH"], cursor=2, done=2, rows=7)
+    LaneSlot.objects.all().delete()
+    ACTIONS[action](task.pk)
+    task.refresh_from_db()
+    assert (task.total, task.done, task.rows_written) == (3, 2, 7)
