@@ -159,6 +159,8 @@ SIMULATED_ERROR_RATE = env.float("BARVAULT_SIMULATED_ERROR_RATE", default=0.0)
 
 LANGUAGE_CODE = "zh-hans"
 LANGUAGES = [("zh-hans", "简体中文"), ("en", "English")]
+# Of the command line: en or zh-hans; by default English where the locale is English.
+COMMAND_LANGUAGE = env.str("BARVAULT_LANGUAGE", default="")
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "Asia/Shanghai"
 USE_TZ = True
