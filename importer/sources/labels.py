@@ -8,6 +8,9 @@ _LABELS = {
     "eastmoney": gettext_noop("Eastmoney"),
     "sina": gettext_noop("Sina"),
     "tencent": gettext_noop("Tencent"),
+    "tdx": gettext_noop("TDX files"),
+    "files": gettext_noop("Files"),
+    "simulated": gettext_noop("Simulated market"),
     # Not a source of bars, but paced and rested like one: the exchanges' own lists of stocks.
     "exchanges": gettext_noop("The exchanges' stock lists"),
 }
