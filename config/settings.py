@@ -152,6 +152,8 @@ BREAKER_FIRST_REST = env.float("BARVAULT_BREAKER_FIRST_REST", default=30.0)
 BREAKER_LONGEST_REST = env.float("BARVAULT_BREAKER_LONGEST_REST", default=3600.0)
 # The longest that one request may take, from the connection to the last byte.
 REQUEST_TIMEOUT = env.float("BARVAULT_REQUEST_TIMEOUT", default=10.0)
+# The sources that `auto` asks, in this order: "eastmoney,sina"; all that the network has when empty.
+AUTO_ORDER = env.list("BARVAULT_AUTO_ORDER", default=[])
 SIMULATED_STOCKS = env.int("BARVAULT_SIMULATED_STOCKS", default=5400)
 SIMULATED_SEED = env.int("BARVAULT_SIMULATED_SEED", default=1)
 SIMULATED_LATENCY = env.float("BARVAULT_SIMULATED_LATENCY", default=0.15 if DEMO else 0.0)
