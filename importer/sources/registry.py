@@ -1,0 +1,93 @@
+"""Which sources there are: one line each. A source's own module is imported when it is first used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext_noop
+
+from importer.exceptions import BadRequest
+from importer.sources.labels import label_of
+
+if TYPE_CHECKING:
+    from importer.sources.base import Source
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """``target``: what makes the source, by its dotted name; called with the path if ``takes_path``."""
+
+    target: str
+    takes_path: bool = False
+    # Asked over the network, so that ``auto`` may use it.
+    network: bool = False
+
+
+SOURCES: Mapping[str, Entry] = {
+    "eastmoney": Entry("importer.sources.akshare.eastmoney.Eastmoney", network=True),
+    "tdx": Entry("importer.sources.tdx.Tdx", takes_path=True),
+    "files": Entry("importer.sources.files.Files", takes_path=True),
+    "simulated": Entry("importer.sources.simulated.open_market"),
+}
+
+
+def source_names() -> list[str]:
+    """Return the names of all sources, as users type them (``auto``, which goes through several, is none)."""
+    return list(SOURCES)
+
+
+def auto_order() -> list[str]:
+    """Return the sources that ``auto`` asks, in this order: BARVAULT_AUTO_ORDER, or all that the network has.
+
+    Raises BadRequest when the setting names something else.
+    """
+    network = [name for name, entry in SOURCES.items() if entry.network]
+    for name in settings.AUTO_ORDER:
+        if name not in network:
+            raise BadRequest(
+                "source",
+                gettext_noop("BARVAULT_AUTO_ORDER names “%(source)s”; it may name %(names)s."),
+                source=name,
+                names=", ".join(network),
+            )
+    return list(settings.AUTO_ORDER) or network
+
+
+def label(name: str) -> str:
+    """Return the msgid of the words for a source: “Eastmoney”, “TDX files” …"""
+    return label_of(name)
+
+
+def get_source(name: str, path: str | None = None) -> Source:
+    """Return the source called ``name``, which reads below ``path`` if it reads files.
+
+    Nothing is asked or read yet: ``check_path()`` of a source that reads files looks at the path.
+    Raises BadRequest for an unknown name, or when a path is missing or makes no sense.
+    """
+    entry = SOURCES.get(name)
+    if entry is None:
+        raise BadRequest(
+            "source",
+            gettext_noop("There is no source “%(source)s”. Choose one of %(names)s."),
+            source=name,
+            names=", ".join([AUTO, *SOURCES]),
+        )
+    if entry.takes_path and not path:
+        raise BadRequest("path", gettext_noop("The source %(source)s needs a path: the folder or file to read."), source=name)  # fmt: skip  # noqa: E501
+    if path and not entry.takes_path:
+        reading = ", ".join(each for each, other in SOURCES.items() if other.takes_path)
+        raise BadRequest(
+            "path",
+            gettext_noop("The source %(source)s reads no files. Leave the path out, or choose one of %(names)s."),
+            source=name,
+            names=reading,
+        )
+    make = import_string(entry.target)
+    source: Source = make(path) if entry.takes_path else make()
+    return source
