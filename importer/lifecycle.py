@@ -149,15 +149,13 @@ def settle(task_id: UUID) -> bool:
         if LaneSlot.objects.filter(task=task).exists():
             return False
         action = task.requested_action
-        # The lanes' last figures may be a second old; from here on nobody writes them again.
-        totals = progress.sum_chunks(task_id).columns() if task.planned_at is not None else {}
         if action == Action.CANCEL:
             reason = Text(gettext_noop("Cancelled on request."))
-            return _end_running(task_id, Status.CANCELLED, reason, message=CANCELLED_TEXT, **totals)
+            return _end_running(task_id, Status.CANCELLED, reason, message=CANCELLED_TEXT)
         if action == Action.PAUSE:
             reason = Text(gettext_noop("Paused on request."))
-            return _leave_running(task_id, Status.PAUSED, reason, PAUSED_TEXT, **totals)
-        return _leave_running(task_id, Status.PENDING, STEPPED_ASIDE_TEXT, STEPPED_ASIDE_TEXT, **totals)
+            return _leave_running(task_id, Status.PAUSED, reason, PAUSED_TEXT)
+        return _leave_running(task_id, Status.PENDING, STEPPED_ASIDE_TEXT, STEPPED_ASIDE_TEXT)
 
 
 def record_creation(task: ImportTask) -> None:
@@ -211,6 +209,10 @@ def _leave_running(task_id: UUID, target: Status, reason: Text, message: Text, *
             ImportChunk.objects.filter(task_id=task_id).exclude(lane=None).update(
                 generation=F("generation") + 1, lane=None, leased_until=None
             )
+            # The lanes' last figures may be a second old, and nobody can add to them any more.
+            planned = ImportTask.objects.filter(pk=task_id, planned_at__isnull=False)
+            if planned.exists():
+                planned.update(**progress.sum_chunks(task_id).columns())
     return won
 
 
