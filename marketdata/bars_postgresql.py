@@ -1,0 +1,94 @@
+"""Bars between PostgreSQL and numpy: binary COPY both ways, whole columns at a time.
+
+The format is PostgreSQL's (documentation of COPY, "Binary Format"): a header, for each row the number of fields and
+for each field its length and its bytes, big-endian, and a trailer. All our columns have a fixed width, so a row is
+one element of a numpy record array.
+
+Callers are inside ``connection.wrap_database_errors`` and, for the writing functions, inside the transaction of
+``store.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import Connection
+
+from marketdata import queries
+from marketdata.bar_columns import VALUES, BarColumns, Days
+
+_HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+_TRAILER = b"\xff\xff"
+_EPOCH = np.datetime64("2000-01-01", "D")
+_WIDTHS = {"stock_id": ">i4", "date": ">i4", "volume": ">i8"}
+
+
+def read_bars(driver: Connection[Any], stock_id: int, start: date, end: date) -> BarColumns:
+    """Return the stock's bars with start <= date <= end."""
+    records = _copy_out(driver, queries.READ_BARS_POSTGRESQL, (stock_id, start, end), ("date", *VALUES))
+    return BarColumns(_days(records), *(_native(records, name) for name in VALUES))
+
+
+def insert_bars(driver: Connection[Any], stock_id: int, source: str, bars: BarColumns) -> None:
+    """Insert bars of days that are not stored yet."""
+    encoded = source.encode()
+    layout = _layout({"stock_id": ">i4", "source": f"S{len(encoded)}", "date": ">i4", **_value_widths(VALUES)})
+    records = np.empty(len(bars), layout)
+    records["fields"] = len(layout.names or ()) // 2
+    for name in layout.names or ():
+        if name.endswith(" length"):
+            records[name] = layout[name.removesuffix(" length")].itemsize
+    records["stock_id"] = stock_id
+    records["source"] = encoded
+    records["date"] = (bars.days - _EPOCH).astype(np.int64)
+    for name, column in zip(VALUES, bars.values(), strict=True):
+        records[name] = column
+    with driver.cursor() as cursor, cursor.copy(queries.INSERT_BARS_POSTGRESQL) as copy:
+        copy.write(_HEADER + records.tobytes() + _TRAILER)
+
+
+def delete_bars(driver: Connection[Any], stock_id: int, days: Days) -> None:
+    """Delete the bars of these days."""
+    driver.execute(queries.DELETE_BARS_POSTGRESQL, (stock_id, days.tolist()))
+
+
+def read_panel(
+    driver: Connection[Any], stock_ids: Sequence[int], start: date, end: date, fields: Sequence[str]
+) -> list[NDArray[Any]]:
+    """Return a panel as columns: stock id, day, then the fields. Rows come in any order."""
+    statement = queries.READ_PANEL_POSTGRESQL.format(fields=", ".join(fields))
+    records = _copy_out(driver, statement, (list(stock_ids), start, end), ("stock_id", "date", *fields))
+    return [_native(records, "stock_id"), _days(records), *(_native(records, name) for name in fields)]
+
+
+def _copy_out(
+    driver: Connection[Any], statement: str, parameters: Sequence[object], fields: Sequence[str]
+) -> NDArray[np.void]:
+    with driver.cursor() as cursor, cursor.copy(statement, parameters) as copy:
+        data = b"".join(copy)
+    layout = _layout(_value_widths(fields))
+    return np.frombuffer(data, layout, offset=len(_HEADER), count=(len(data) - len(_HEADER)) // layout.itemsize)
+
+
+def _layout(widths: dict[str, str]) -> np.dtype[np.void]:
+    parts = [("fields", ">i2")]
+    for name, width in widths.items():
+        parts += [(f"{name} length", ">i4"), (name, width)]
+    return np.dtype(parts)
+
+
+def _value_widths(fields: Sequence[str]) -> dict[str, str]:
+    return {name: _WIDTHS.get(name, ">f8") for name in fields}
+
+
+def _native(records: NDArray[np.void], name: str) -> NDArray[Any]:
+    column = records[name]
+    return column.astype(np.int64 if column.dtype.kind == "i" else np.float64)
+
+
+def _days(records: NDArray[np.void]) -> Days:
+    return _EPOCH + records["date"].astype("timedelta64[D]")

@@ -1,0 +1,104 @@
+"""The SQL of this app. Each statement says what it guarantees; only the module named with it runs it.
+
+Placeholders are ``?`` for SQLite's own driver and ``%s`` for Django's cursor on either database.
+"""
+
+from __future__ import annotations
+
+# --- store.py and origin.py: the stock's row and the database's origin, inside the writer's transaction
+
+# The stock's row, locked until the transaction ends: two writers of one stock take turns. Not FOR UPDATE, which
+# would also hold up foreign keys to the stock. SQLite's writers take turns anyhow, from BEGIN IMMEDIATE on.
+LOCK_STOCK_POSTGRESQL = """
+SELECT first_bar, last_bar, bar_count, covered_from, covered_until, (SELECT kind FROM marketdata_origin)
+FROM marketdata_stock WHERE id = %s FOR NO KEY UPDATE OF marketdata_stock
+"""
+# CAST: without it Django's SQLite connections run a Python converter on each date.
+READ_STOCK_SQLITE = """
+SELECT CAST(first_bar AS TEXT), CAST(last_bar AS TEXT), bar_count, CAST(covered_from AS TEXT),
+       CAST(covered_until AS TEXT), (SELECT kind FROM marketdata_origin)
+FROM marketdata_stock WHERE id = ?
+"""
+
+# What a count says about a stock's bars: the truth that the summary has to equal.
+COUNT_BARS_POSTGRESQL = "SELECT MIN(date), MAX(date), COUNT(*) FROM marketdata_bar WHERE stock_id = %s"
+COUNT_BARS_SQLITE = """
+SELECT CAST(MIN(date) AS TEXT), CAST(MAX(date) AS TEXT), COUNT(*) FROM marketdata_bar WHERE stock_id = ?
+"""
+
+WRITE_SUMMARY = """
+UPDATE marketdata_stock
+SET first_bar = {0}, last_bar = {0}, bar_count = {0}, covered_from = {0}, covered_until = {0} WHERE id = {0}
+"""
+WRITE_SUMMARY_POSTGRESQL = WRITE_SUMMARY.format("%s")
+WRITE_SUMMARY_SQLITE = WRITE_SUMMARY.format("?")
+
+READ_ORIGIN = "SELECT kind FROM marketdata_origin"
+# The first writer's claim stands: of two that race, the second waits for the first, then changes nothing.
+CLAIM_ORIGIN = "INSERT INTO marketdata_origin (id, kind) VALUES (1, %s) ON CONFLICT (id) DO NOTHING"
+# save_listing() calls take turns, so that two never add the same stock.
+LOCK_ORIGIN_POSTGRESQL = "SELECT kind FROM marketdata_origin FOR UPDATE"
+
+# --- reading.py
+
+STOCK_ID = "SELECT id FROM marketdata_stock WHERE symbol = %s"
+
+# --- bars_sqlite.py
+
+# Numbers only, the day as a Julian day: they go straight into one numpy array, without a Python object per row.
+READ_BARS_SQLITE = """
+SELECT julianday(date), open, high, low, close, volume, amount
+FROM marketdata_bar WHERE stock_id = ? AND date BETWEEN ? AND ? ORDER BY date
+"""
+# For rows that are not a multiple of ROWS_PER_INSERT.
+INSERT_BAR_SQLITE = """
+INSERT INTO marketdata_bar (stock_id, source, date, open, high, low, close, volume, amount)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+DELETE_BAR_SQLITE = "DELETE FROM marketdata_bar WHERE stock_id = ? AND date = ?"
+# Seeks the key once per stock, in the order of the stock ids; the date has no index of its own. JSON carries any
+# number of ids in one parameter.
+READ_PANEL_SQLITE = """
+SELECT stock_id, julianday(date), {fields}
+FROM marketdata_bar WHERE stock_id IN (SELECT value FROM json_each(?)) AND date BETWEEN ? AND ?
+"""
+
+ROWS_PER_INSERT = 100
+
+
+_INSERT_ROWS_SQLITE = """
+INSERT INTO marketdata_bar (stock_id, source, date, open, high, low, close, volume, amount) VALUES {}
+"""
+
+
+def insert_rows_sqlite(rows: int) -> str:
+    """Return the INSERT of ``rows`` bars of one stock: ?1 stock, ?2 source, then seven values for each row."""
+    values = ", ".join(
+        "(?1, ?2, " + ", ".join(f"?{3 + 7 * row + column}" for column in range(7)) + ")" for row in range(rows)
+    )
+    return _INSERT_ROWS_SQLITE.format(values)
+
+
+INSERT_ROWS_SQLITE = insert_rows_sqlite(ROWS_PER_INSERT)
+
+# --- bars_postgresql.py: COPY in binary, all columns of fixed width
+
+READ_BARS_POSTGRESQL = """
+COPY (SELECT date, open, high, low, close, volume, amount
+      FROM marketdata_bar WHERE stock_id = %s AND date BETWEEN %s AND %s ORDER BY date)
+TO STDOUT (FORMAT BINARY)
+"""
+# Straight into the table: the writer holds the stock's lock and has looked which days are there.
+INSERT_BARS_POSTGRESQL = """
+COPY marketdata_bar (stock_id, source, date, open, high, low, close, volume, amount) FROM STDIN (FORMAT BINARY)
+"""
+DELETE_BARS_POSTGRESQL = "DELETE FROM marketdata_bar WHERE stock_id = %s AND date = ANY(%s)"
+READ_PANEL_POSTGRESQL = """
+COPY (SELECT stock_id, date, {fields} FROM marketdata_bar
+      WHERE stock_id = ANY(%s) AND date BETWEEN %s AND %s)
+TO STDOUT (FORMAT BINARY)
+"""
+
+# --- store.py: by hand
+
+DELETE_RANGE = "DELETE FROM marketdata_bar WHERE stock_id = %s AND date BETWEEN %s AND %s"

@@ -1,0 +1,155 @@
+"""The one writer of bars. A stock's bars, its summary and its coverage change in one transaction, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from django.db import connection, transaction
+
+from marketdata import bars_table, coverage, queries
+from marketdata.bar_columns import BarColumns, compare, from_frame
+from marketdata.exceptions import UnknownStock
+from marketdata.integrity import SummaryMismatch, bars_hash, verify_summaries
+from marketdata.listing import ListingResult, ensure_stocks, save_listing
+from marketdata.origin import check_origin, claim_origin, current_origin
+from marketdata.trading_days import next_trading_day
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "ListingResult",
+    "StoreResult",
+    "SummaryMismatch",
+    "bars_hash",
+    "claim_origin",
+    "current_origin",
+    "delete_bars",
+    "ensure_stocks",
+    "save_listing",
+    "store_bars",
+    "verify_summaries",
+]
+
+
+@dataclass(frozen=True)
+class StoreResult:
+    """How many bars of a frame were not stored before, differed from the stored ones, and were the same."""
+
+    inserted: int
+    changed: int
+    unchanged: int
+
+
+@dataclass(frozen=True)
+class _Summary:
+    """What a Stock row says about its bars. A range is (first, last)."""
+
+    bars: coverage.Interval | None
+    count: int
+    covered: coverage.Interval | None
+
+
+def store_bars(
+    stock_id: int, frame: pd.DataFrame, *, source: str, simulated: bool, covered: tuple[date, date] | None
+) -> StoreResult:
+    """Store raw bars of one stock: insert new days, replace those that differ, leave the others alone.
+
+    ``frame`` has the columns date, open, high, low, close (yuan), volume (shares) and amount (yuan), ascending by
+    date, validated; it may be empty. ``covered`` is the range for which the source was asked and answered: a day
+    in it without a bar is known to have none. A bar whose values are the stored ones keeps its source: it is
+    remembered who delivered what is stored.
+
+    1. Lock the stock, read its summary and the database's origin; claim the origin if nobody has.
+    2. Read the stored bars of the frame's range and compare.
+    3. Delete those that differ; insert them and the new ones.
+    4. Count, and write the summary and the coverage if they are not what the row says.
+
+    All of it is one transaction, or a part of the caller's. Raises MixedOrigins, UnknownStock, or ValueError for a
+    frame that no validated source delivers.
+    """
+    bars = from_frame(frame)
+    # Without a savepoint: what fails in here fails the caller's transaction too.
+    with transaction.atomic(savepoint=False):
+        before, origin = _locked_stock(stock_id)
+        if origin is None:
+            claim_origin(simulated)
+        else:
+            check_origin(origin, simulated)
+        result = _write(stock_id, bars, source)
+        after = covered and coverage.merged(before.covered, covered, next_trading_day)
+        _refresh_summary(stock_id, before, after or before.covered)
+    return result
+
+
+def delete_bars(stock_id: int, start: date | None = None, end: date | None = None) -> int:
+    """Delete the stock's bars with start <= date <= end (None: no bound); return how many there were.
+
+    The summary stays exact, and the range no longer counts as asked for: the next import fetches it again.
+    Raises UnknownStock.
+    """
+    removed = (start or bars_table.FIRST_DATE, end or bars_table.LAST_DATE)
+    with transaction.atomic():
+        before, _origin = _locked_stock(stock_id)
+        with connection.cursor() as cursor:
+            cursor.execute(queries.DELETE_RANGE, (stock_id, *removed))
+            count: int = cursor.rowcount
+        _refresh_summary(stock_id, before, coverage.without(before.covered, removed))
+    return count
+
+
+def _write(stock_id: int, bars: BarColumns, source: str) -> StoreResult:
+    if len(bars) == 0:
+        return StoreResult(0, 0, 0)
+    stored = bars_table.read_bars(stock_id, bars.days[0].item(), bars.days[-1].item())
+    difference = compare(stored, bars)
+    inserted, changed = difference.inserted_count, difference.changed_count
+    if changed:
+        bars_table.delete_bars(stock_id, bars.days[difference.changed])
+    if inserted == len(bars):
+        bars_table.insert_bars(stock_id, source, bars)
+    elif inserted or changed:
+        bars_table.insert_bars(stock_id, source, bars.only(difference.new | difference.changed))
+    return StoreResult(inserted, changed, len(bars) - inserted - changed)
+
+
+def _locked_stock(stock_id: int) -> tuple[_Summary, str | None]:
+    """Return the stock's summary and the database's origin; the stock is this transaction's until it ends."""
+    row = _one_row(queries.READ_STOCK_SQLITE, queries.LOCK_STOCK_POSTGRESQL, (stock_id,))
+    if row is None:
+        raise UnknownStock(symbol=f"#{stock_id}")
+    first, last, count, covered_from, covered_until, origin = row
+    return _Summary(_interval(first, last), count, _interval(covered_from, covered_until)), origin
+
+
+def _refresh_summary(stock_id: int, before: _Summary, covered: coverage.Interval | None) -> None:
+    row = _one_row(queries.COUNT_BARS_SQLITE, queries.COUNT_BARS_POSTGRESQL, (stock_id,))
+    first, last, count = row or (None, None, 0)
+    after = replace(before, bars=_interval(first, last), count=count, covered=covered)
+    if after != before:
+        parameters = (*(after.bars or (None, None)), after.count, *(after.covered or (None, None)), stock_id)
+        _execute(queries.WRITE_SUMMARY_SQLITE, queries.WRITE_SUMMARY_POSTGRESQL, parameters)
+
+
+def _one_row(on_sqlite: str, on_postgresql: str, parameters: Sequence[Any]) -> Any:
+    return _execute(on_sqlite, on_postgresql, parameters).fetchone()
+
+
+def _execute(on_sqlite: str, on_postgresql: str, parameters: Sequence[Any]) -> Any:
+    """Run a statement on the driver's own connection (the transaction is open) and return the cursor."""
+    statement = on_postgresql if connection.vendor == "postgresql" else on_sqlite
+    with connection.wrap_database_errors:
+        return connection.connection.execute(statement, parameters)
+
+
+def _interval(first: date | str | None, last: date | str | None) -> coverage.Interval | None:
+    if first is None or last is None:
+        return None
+    return _date(first), _date(last)
+
+
+def _date(value: date | str) -> date:
+    return date.fromisoformat(value) if isinstance(value, str) else value
