@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.db.models import F, Max, Q
 from django.utils.translation import gettext_noop
 
+from importer import queries
 from importer.exceptions import LostLease
 from importer.leases import SLOT_LEASE, lease_over
 from importer.models import Failure, ImportChunk
@@ -66,15 +67,13 @@ def advance(
     Call it last in the transaction that stores their bars. Raises LostLease when another lane holds the chunk
     now: the transaction must be rolled back.
     """
-    moved = ImportChunk.objects.filter(pk=claimed.chunk_id, generation=claimed.generation, cursor=cursor).update(
-        cursor=F("cursor") + done + failed + skipped,
-        done=F("done") + done,
-        failed=F("failed") + failed,
-        skipped=F("skipped") + skipped,
-        rows=F("rows") + rows,
-        deaths=0,
-        leased_until=now + SLOT_LEASE,
-    )
+    lease = connection.ops.adapt_datetimefield_value(now + SLOT_LEASE)
+    with connection.cursor() as database:
+        database.execute(
+            queries.ADVANCE_CHUNK,
+            (done + failed + skipped, done, failed, skipped, rows, lease, claimed.chunk_id, claimed.generation, cursor),
+        )
+        moved = database.rowcount
     if not moved:
         raise LostLease(lane=str(claimed.chunk_id))
 

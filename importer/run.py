@@ -110,6 +110,8 @@ class _Reporter:
 
     def on_stock(self, done: StockDone) -> None:
         self.seen += done.stocks
+        if self.on_progress is None:
+            return
         if self.seen // REPORT_EVERY == self.reported // REPORT_EVERY:
             return
         self.reported = self.seen
