@@ -108,6 +108,13 @@ def test_a_link_leads_somewhere(document: Path) -> None:
     assert broken == []
 
 
+def test_the_index_leads_to_every_document() -> None:
+    index = BASE_DIR / "docs" / "README.md"
+    linked = {(index.parent / target.partition("#")[0]).resolve() for target in LINK.findall(index.read_text())}
+    wanted = {path.resolve() for path in (BASE_DIR / "docs").rglob("*.md") if path != index}
+    assert sorted(str(path.relative_to(BASE_DIR)) for path in wanted - linked) == []
+
+
 def test_a_document_that_code_refers_to_is_there() -> None:
     missing = set()
     for package in ("config", "importer", "marketdata", "benchmarks"):
@@ -126,6 +133,12 @@ def test_a_make_target_that_is_named_exists(document: Path) -> None:
     for block in CODE_BLOCK.findall(text):
         named |= set(re.findall(r"^make ([a-z][\w\-]*)", block, re.MULTILINE))
     assert named - targets == set()
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
+def test_the_table_of_commands_names_each_of_ours_and_no_other(readme: Path) -> None:
+    rows = re.findall(r"^\| (`[a-z_]+`.*?) \|", readme.read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(name for row in rows for name in re.findall(r"`([a-z_]+)`", row)) == our_commands()
 
 
 @pytest.mark.parametrize(("document", "command"), sorted(set(commands_in_code_blocks())))
