@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -68,20 +69,21 @@ def store_bars(
     3. Delete those that differ; insert them and the new ones.
     4. Count, and write the summary and the coverage if they are not what the row says.
 
-    All of it is one transaction, or a part of the caller's. Raises MixedOrigins, UnknownStock, or ValueError for a
-    frame that no validated source delivers.
+    All of it is one transaction, or a part of the caller's. There it takes no savepoint (4 to 8 % of the time): a
+    refusal comes before anything is written and leaves the caller's transaction usable; what fails in 3 or 4 fails
+    that too. Raises MixedOrigins, UnknownStock, or ValueError for a frame that no validated source delivers.
     """
     bars = from_frame(frame)
-    # Without a savepoint: what fails in here fails the caller's transaction too.
-    with transaction.atomic(savepoint=False):
+    with _open_transaction():
         before, origin = _locked_stock(stock_id)
         if origin is None:
             claim_origin(simulated)
         else:
             check_origin(origin, simulated)
-        result = _write(stock_id, bars, source)
-        after = covered and coverage.merged(before.covered, covered, next_trading_day)
-        _refresh_summary(stock_id, before, after or before.covered)
+        after = coverage.merged(before.covered, covered, next_trading_day) if covered else before.covered
+        with transaction.atomic(savepoint=False):
+            result = _write(stock_id, bars, source)
+            _refresh_summary(stock_id, before, after)
     return result
 
 
@@ -99,6 +101,11 @@ def delete_bars(stock_id: int, start: date | None = None, end: date | None = Non
             count: int = cursor.rowcount
         _refresh_summary(stock_id, before, coverage.without(before.covered, removed))
     return count
+
+
+def _open_transaction() -> AbstractContextManager[None]:
+    """Return the caller's transaction, if it has one, else a new one."""
+    return nullcontext() if connection.in_atomic_block else transaction.atomic()
 
 
 def _write(stock_id: int, bars: BarColumns, source: str) -> StoreResult:
@@ -140,6 +147,8 @@ def _one_row(on_sqlite: str, on_postgresql: str, parameters: Sequence[Any]) -> A
 
 def _execute(on_sqlite: str, on_postgresql: str, parameters: Sequence[Any]) -> Any:
     """Run a statement on the driver's own connection (the transaction is open) and return the cursor."""
+    # As Django's cursor does: what is written after an error in this transaction would be rolled back in silence.
+    connection.validate_no_broken_transaction()
     statement = on_postgresql if connection.vendor == "postgresql" else on_sqlite
     with connection.wrap_database_errors:
         return connection.connection.execute(statement, parameters)

@@ -4,7 +4,8 @@ from datetime import date
 
 import pandas as pd
 import pytest
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.db.transaction import TransactionManagementError
 
 from marketdata.bars_table import read_bars
 from marketdata.exceptions import MixedOrigins, UnknownStock
@@ -190,6 +191,21 @@ def test_a_refused_frame_leaves_an_outer_transaction_usable(stock_id: int) -> No
             store_bars(stock_id, bars(DAYS), source="simulated", simulated=True, covered=None)
         assert store(stock_id, bars(DAYS)).inserted == 4
     assert summary(stock_id)[2] == 5
+
+
+def test_a_write_that_fails_half_way_fails_the_outer_transaction_too(stock_id: int) -> None:
+    store(stock_id, bars(DAYS[:1]))
+
+    def write_and_go_on() -> None:
+        with transaction.atomic():
+            # The bar that differs is deleted, then none can be inserted: a bar has a source.
+            with pytest.raises((IntegrityError, AttributeError)):
+                store(stock_id, changed(bars(DAYS), 0, "close", 1), source=None)
+            store(stock_id, bars(DAYS))
+
+    with pytest.raises(TransactionManagementError):
+        write_and_go_on()
+    pd.testing.assert_frame_equal(stored(stock_id), bars(DAYS[:1]))
 
 
 def test_two_stocks_and_the_same_stock_twice_fit_into_one_transaction(stock_id: int) -> None:
