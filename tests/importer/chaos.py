@@ -1,0 +1,142 @@
+"""An import while processes are killed at random: what it takes to set up, disturb, watch and judge."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pytest
+
+from tests.importer.processes import Installation, Process, wait_until
+
+IMPORT_PATIENCE = 240.0
+
+
+def seed() -> int:
+    """Return the seed of this run and print it: BARVAULT_TEST_CHAOS_SEED repeats a run."""
+    chosen = int(os.environ.get("BARVAULT_TEST_CHAOS_SEED", random.SystemRandom().randrange(10**6)))
+    print(f"chaos seed: {chosen} (BARVAULT_TEST_CHAOS_SEED repeats it)")  # noqa: T201
+    return chosen
+
+
+@dataclass
+class Watcher:
+    """Polls the only task as a page would, and keeps what it saw."""
+
+    installation: Installation
+    seen: list[tuple[float, int, int]] = field(default_factory=list)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> Watcher:
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._stop.set()
+        assert self._thread is not None
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.25):
+            rows = self.installation.sql(
+                "SELECT t.progress, SUM(c.cursor) FROM importer_importtask t "
+                "LEFT JOIN importer_importchunk c ON c.task_id = t.id GROUP BY t.id, t.progress"
+            )
+            if rows:
+                self.seen.append((time.monotonic(), rows[0][0], int(rows[0][1] or 0)))
+
+    def never_went_back(self) -> bool:
+        progress = [row[1] for row in self.seen]
+        return progress == sorted(progress)
+
+    def longest_standstill(self, since: float = 0.0) -> float:
+        """Return the longest time in seconds during which no stock was finished, from ``since`` on."""
+        moments = [at for at, _progress, _cursor in self.seen[:1]]
+        moments += [after[0] for before, after in pairwise(self.seen) if after[2] != before[2]]
+        moments = [max(moment, since) for moment in moments]
+        return max((after - before for before, after in pairwise(moments)), default=0.0)
+
+
+def ask_for_import(installation: Installation, *options: str) -> None:
+    """Make the task, as a user does; whatever cluster is there starts it."""
+    installation.manage("import_bars", "--detach", *options, check=False)
+    assert installation.sql("SELECT COUNT(*) FROM importer_importtask")[0][0] == 1
+
+
+def status_of(installation: Installation) -> str:
+    return str(installation.sql("SELECT status FROM importer_importtask")[0][0])
+
+
+def has_ended(installation: Installation) -> bool:
+    return status_of(installation) in ("completed", "failed", "cancelled")
+
+
+def wait_for_end(installation: Installation) -> None:
+    wait_until(lambda: has_ended(installation), "the import has ended", patience=IMPORT_PATIENCE)
+
+
+def stocks_done(installation: Installation) -> int:
+    return int(installation.sql("SELECT COALESCE(SUM(cursor), 0) FROM importer_importchunk")[0][0])
+
+
+def victims(installation: Installation, role: str) -> Sequence[Process]:
+    if role == "group":
+        return installation.processes()
+    found = installation.processes(role)
+    return found[:1] if role in ("busy", "idle") else found
+
+
+def kill(installation: Installation, role: str) -> bool:
+    """Kill a process of ``role`` (all of them for "group") with SIGKILL; False when there is none now."""
+    found = victims(installation, role)
+    for process in found:
+        process.kill()
+    return bool(found)
+
+
+def assert_same_as_undisturbed(disturbed: Installation, undisturbed: Installation) -> None:
+    """Compare the hash over all bars, summaries, invariants and failures of two installations."""
+    assert status_of(disturbed) == "completed", disturbed.sql("SELECT status, message_id FROM importer_importtask")
+    assert disturbed.sql("SELECT symbol, code, reason_values FROM importer_failure") == []
+    assert bars_hash(disturbed) == bars_hash(undisturbed)
+    assert wrong_tables(disturbed) == ""
+    totals = "SELECT total, done, failed, skipped FROM importer_importtask"
+    assert disturbed.sql(totals) == undisturbed.sql(totals)
+
+
+def bars_hash(installation: Installation) -> str:
+    return _python(installation, "from marketdata.store import bars_hash; print(bars_hash())")
+
+
+def wrong_tables(installation: Installation) -> str:
+    """Return what is wrong with summaries and invariants, as text; empty when all is well."""
+    return _python(
+        installation,
+        "from marketdata.store import verify_summaries; from importer.invariants import violations; "
+        "print(*map(str, [*verify_summaries(), *violations()]))",
+    )
+
+
+def _python(installation: Installation, code: str) -> str:
+    done = installation.manage("shell", "--no-imports", "-c", code)
+    return done.stdout.strip()
+
+
+def repeatedly(act: Callable[[], bool], *, times: int, pause: Callable[[], float], while_: Callable[[], bool]) -> int:
+    """Call ``act`` up to ``times`` times with pauses while ``while_`` holds; return how often it did something."""
+    acted = 0
+    for _time in range(times):
+        time.sleep(pause())
+        if not while_():
+            break
+        acted += act()
+    if not acted:
+        pytest.fail("Nothing was disturbed: the import ended before anything could be killed.")
+    return acted
