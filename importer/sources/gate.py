@@ -1,0 +1,86 @@
+"""The gate: the one place that every request of AKShare passes, and of every source with a protocol of its own.
+
+It waits for the source's slot, looks whether to stop, bounds the request by the wall clock, tells a ban from a
+silence, and reports to the breaker. AKShare's requests come here through ``gate_adapter.py``; a source that speaks
+a protocol of its own puts each of its requests into ``one_request()``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+
+from importer import pacing
+from importer.exceptions import StopRequested
+from importer.sources.base import Banned, SourceError, SourceUnavailable
+from importer.sources.bounds import Bounds, OutOfTime, bounded
+from importer.sources.fetching import FetchContext, current_context
+from importer.sources.gate_signs import TRANSPORT_ERRORS, NotThere, error_of_failure, out_of_time
+from importer.stopping import stop_requested
+
+
+class StaleConnection(Exception):
+    """A kept connection was closed by the other side before it could carry a request: no sign of a ban."""
+
+
+@contextmanager
+def one_request(source: str, host: str, *, proxy: str | None = None) -> Iterator[Bounds]:
+    """Send one request to ``host`` inside the block, and read its answer.
+
+    1. Wait for the source's next slot; the breaker has to be closed, or the probe ours.
+    2. Give the block its bounds: REQUEST_TIMEOUT from now, or what is left of the fetch. Whoever reads from a
+       socket of its own calls ``bounds.check()`` between two reads.
+    3. Whatever goes wrong on the way becomes Banned or SourceUnavailable and is reported to the breaker; an answer
+       is reported as a success, also one that raises another error of a source.
+
+    Raises StopRequested, SourceResting (nothing was sent), Banned or SourceUnavailable.
+    """
+    bounds = _admitted(source)
+    try:
+        with bounded(bounds):
+            yield bounds
+    except NotThere:
+        pacing.report_success(source)
+        raise
+    except (Banned, SourceUnavailable) as error:
+        pacing.report_trouble(source, error)
+        raise
+    except SourceError:
+        pacing.report_success(source)
+        raise
+    except (StaleConnection, StopRequested):
+        raise
+    except (*TRANSPORT_ERRORS, OutOfTime, EOFError) as error:
+        failure = error_of_failure(source, host, error, bounds.limit, proxy)
+        if not _fetch_ended(bounds):
+            pacing.report_trouble(source, failure)
+        raise failure from error
+    else:
+        pacing.report_success(source)
+
+
+def _admitted(source: str) -> Bounds:
+    context = current_context()
+    should_stop = _stop_question(context)
+    if should_stop():
+        raise StopRequested
+    if context is not None and context.seconds_left() <= 0:
+        raise out_of_time(source, settings.REQUEST_TIMEOUT)
+    pacing.wait_for_slot(source, should_stop, context.deadline if context is not None else None)
+    limit = settings.REQUEST_TIMEOUT
+    if context is not None:
+        limit = max(0.0, min(limit, context.seconds_left()))
+    return Bounds(time.monotonic() + limit, limit, should_stop)
+
+
+def _stop_question(context: FetchContext | None) -> Callable[[], bool]:
+    # Outside a lane only the process itself can be asked to stop.
+    return context.should_stop if context is not None else stop_requested
+
+
+def _fetch_ended(bounds: Bounds) -> bool:
+    """Say whether the request had less time than it needs because its stock's time was over: no fault of the source."""
+    return bounds.limit < settings.REQUEST_TIMEOUT and bounds.seconds_left() <= 0

@@ -1,0 +1,235 @@
+"""How the requests that AKShare makes come to the gate: below ``requests``, for known hosts, inside ``passing()``.
+
+``requests`` asks each session for the adapter that carries a URL. Inside ``passing()`` that is the gate's; any other
+request of the process, also to the same hosts, keeps its own. Nothing is disguised: where AKShare would claim to be
+a browser, the request says what it is.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from django.utils.translation import gettext_noop
+from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.utils import default_user_agent, select_proxy
+from urllib3.util.ssl_ import create_urllib3_context
+
+from importer import pacing
+from importer.sources.base import SourceUnavailable
+from importer.sources.bounds import BoundedSocket, Bounds
+from importer.sources.gate import StaleConnection, one_request
+from importer.sources.gate_signs import error_of_body, error_of_status, sent_elsewhere, too_large, was_reset
+from importer.sources.labels import label_of
+from marketdata.texts import word
+
+_SOURCE_OF_DOMAIN = {
+    "eastmoney.com": "eastmoney",
+    "sina.com.cn": "sina",
+    "gtimg.cn": "tencent",
+    "qq.com": "tencent",
+    "sse.com.cn": "exchanges",
+    "szse.cn": "exchanges",
+    "bse.cn": "exchanges",
+}
+CONNECT_LIMIT = 5.0
+LARGEST_ANSWER = 32_000_000
+_HEAD = 400
+
+_UNKNOWN_HOST = gettext_noop(
+    "AKShare asks %(host)s, which is not known here, so nothing was sent. "
+    "The installed AKShare does not fit this version of Barvault."
+)
+
+
+@dataclass
+class Passage:
+    """What went through the gate inside one ``passing()``: for each answer its URL and its first bytes."""
+
+    source: str
+    heads: list[tuple[str, bytes]] = field(default_factory=list)
+    hosts: list[str] = field(default_factory=list)
+
+
+_passage: ContextVar[Passage | None] = ContextVar("passage", default=None)
+
+
+@contextmanager
+def passing(source: str) -> Iterator[Passage]:
+    """Let the requests that this thread makes inside the block pass the gate; ``source`` is who is asked.
+
+    The pace and the breaker are those of the host that a request goes to: the exchanges' lists have their own.
+    """
+    _install()
+    passage = Passage(source)
+    token = _passage.set(passage)
+    try:
+        yield passage
+    finally:
+        _passage.reset(token)
+
+
+def source_of_host(host: str) -> str | None:
+    """Return the source whose pace a host shares; None for a host that the gate does not know."""
+    labels = host.lower().split(".")
+    return next(
+        (_SOURCE_OF_DOMAIN[name] for n in range(len(labels)) if (name := ".".join(labels[n:])) in _SOURCE_OF_DOMAIN),
+        None,
+    )
+
+
+class GateAdapter(HTTPAdapter):
+    """Carries one process's requests to the known hosts on connections that are kept. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._tls = create_urllib3_context()
+        self._tls.sslsocket_class = BoundedSocket
+        # Hosts that have answered on the connections that are kept now.
+        self._answered: set[str] = set()
+        super().__init__()
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
+        super().init_poolmanager(connections, maxsize, block, ssl_context=self._tls, **kwargs)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        return super().proxy_manager_for(proxy, ssl_context=self._tls, **kwargs)
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> requests.Response:
+        """Send a request in a slot of its own and return its whole answer.
+
+        The caller's time limit is replaced by the gate's. A kept connection that turns out to be closed says
+        nothing: the request is sent once more, on a new one and in a new slot.
+        """
+        host = urlsplit(request.url or "").hostname or ""
+        source = source_of_host(host)
+        assert source is not None
+        if "Mozilla" in str(request.headers.get("User-Agent", "")):
+            request.headers["User-Agent"] = default_user_agent()
+        proxy = select_proxy(str(request.url), proxies)
+        while True:
+            try:
+                with one_request(source, host, proxy=proxy) as bounds:
+                    return self._exchange(request, source, host, bounds, verify, cert, proxies)
+            except StaleConnection:
+                continue
+
+    def _exchange(
+        self,
+        request: requests.PreparedRequest,
+        source: str,
+        host: str,
+        bounds: Bounds,
+        verify: bool | str,
+        cert: Any,
+        proxies: Any,
+    ) -> requests.Response:
+        left = bounds.check()
+        try:
+            response = super().send(
+                request,
+                stream=True,
+                timeout=(min(CONNECT_LIMIT, left), left),
+                verify=verify,
+                cert=cert,
+                proxies=proxies,
+            )
+            error = error_of_status(source, response.status_code, response.headers, datetime.now(UTC))
+            if error is not None:
+                response.close()
+                raise error
+            body = _read(response, source, bounds)
+        except Exception as failure:
+            kept = host in self._answered
+            self.close()
+            if kept and was_reset(failure):
+                raise StaleConnection from failure
+            raise
+        self._answered.add(host)
+        if response.status_code < 300 and (error := error_of_body(source, body)) is not None:
+            raise error
+        # As requests itself keeps the answer of a call that does not stream.
+        response._content = body
+        response._content_consumed = True  # type: ignore[attr-defined]
+        passage = _passage.get()
+        if passage is not None:
+            passage.heads.append((str(request.url), body[:_HEAD]))
+        return response
+
+    def close(self) -> None:
+        """Close the kept connections; the next request makes new ones."""
+        self._answered.clear()
+        super().close()
+
+
+_adapters: dict[int, GateAdapter] = {}
+_lock = threading.Lock()
+
+
+def _adapter() -> GateAdapter:
+    """Return this process's adapter: connections must not be shared with a forked child."""
+    with _lock:
+        if os.getpid() not in _adapters:
+            _adapters[os.getpid()] = GateAdapter()
+        return _adapters[os.getpid()]
+
+
+def close_connections() -> None:
+    """Close the connections that this process keeps."""
+    with _lock:
+        adapter = _adapters.pop(os.getpid(), None)
+    if adapter is not None:
+        adapter.close()
+
+
+def _install() -> None:
+    with _lock:
+        if requests.Session.get_adapter is not _choose_adapter:
+            requests.Session.get_adapter = _choose_adapter  # type: ignore[method-assign,assignment]
+
+
+_own_choice = requests.Session.get_adapter
+
+
+def _choose_adapter(session: requests.Session, url: str) -> BaseAdapter:
+    passage = _passage.get()
+    if passage is None:
+        return _own_choice(session, url)
+    host = urlsplit(url).hostname or ""
+    if source_of_host(host) is not None:
+        passage.hosts.append(host)
+        return _adapter()
+    if not passage.hosts:
+        raise SourceUnavailable(_UNKNOWN_HOST, source=word(label_of(passage.source)), host=host)
+    source = source_of_host(passage.hosts[-1]) or passage.source
+    error = sent_elsewhere(source, host)
+    pacing.report_trouble(source, error)
+    raise error
+
+
+def _read(response: requests.Response, source: str, bounds: Bounds) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    for chunk in response.raw.stream(65536, decode_content=True):
+        size += len(chunk)
+        if size > LARGEST_ANSWER:
+            response.close()
+            raise too_large(source, LARGEST_ANSWER)
+        chunks.append(chunk)
+        bounds.check()
+    return b"".join(chunks)

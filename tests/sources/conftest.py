@@ -1,0 +1,34 @@
+"""Fixtures for tests of the sources: the stand-in, and a pace that does not make tests wait."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+
+import pytest
+
+from importer.pace_memory import memory
+from importer.sources.gate_adapter import close_connections
+from tests.sources.standin import StandIn, running_standin
+
+
+@pytest.fixture(scope="session")
+def standin_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    with running_standin(tmp_path_factory.mktemp("standin")) as standin:
+        yield standin
+
+
+@pytest.fixture
+def standin(standin_process: StandIn, settings: object, transactional_db: None) -> Iterator[StandIn]:
+    """Lead the requests of this process to the stand-in, without faults, at a pace that costs no time."""
+    standin_process.clear_faults()
+    standin_process.clear_door()
+    settings.PACE_MIN, settings.PACE_MAX = 0.0, 0.001  # type: ignore[attr-defined]
+    memory.forget()
+    close_connections()
+    with standin_process.redirected(), warnings.catch_warnings():
+        # What AKShare's own lines do is not ours to mend; without tests, Python does not show it either.
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"akshare\.")
+        yield standin_process
+    close_connections()
+    memory.forget()

@@ -1,0 +1,51 @@
+"""Bars with something wrong in them, on request."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+
+from tests.sources.standin.bars import Market, StandInBar
+
+# What stands for "not a number" on the way to a page.
+NOT_A_NUMBER = -1
+
+
+def faulty_bars(
+    market: Market, symbol: str, start: date | None, end: date | None, faults: Collection[str]
+) -> Sequence[StandInBar]:
+    """Return the bars of ``symbol``, with the data faults that are asked for."""
+    asked = _another(market, symbol) if "wrong_symbol" in faults else symbol
+    bars = list(market.bars(asked, start, end))
+    if not bars or "null" in faults:
+        return [] if "null" in faults else bars
+    middle = len(bars) // 2
+    if "future_day" in faults:
+        bars.append(replace(bars[-1], day=market.until + timedelta(days=400)))
+    if "weekend_day" in faults:
+        saturday = bars[-1].day - timedelta(days=bars[-1].day.weekday() + 2)
+        bars = sorted([*bars, replace(bars[-1], day=saturday)], key=lambda bar: bar.day)
+    if "high_below_low" in faults:
+        bars[middle] = replace(bars[middle], high=bars[middle].low - 1)
+    if "nan" in faults:
+        bars[middle] = replace(bars[middle], close=NOT_A_NUMBER)
+    if "duplicate_days" in faults:
+        # The same day twice with different prices: nothing says which one is right.
+        twin = bars[middle]
+        bars.insert(middle, replace(twin, high=twin.high + 1))
+    if "lots" in faults:
+        bars = [replace(bar, volume=max(1, bar.volume // 100)) for bar in bars]
+    if "adjusted" in faults:
+        bars = [_scaled(bar, 0.7) for bar in bars]
+    return bars
+
+
+def _another(market: Market, symbol: str) -> str:
+    symbols = [other for other in market.listed() if other[-2:] == symbol[-2:] and other != symbol]
+    return symbols[0]
+
+
+def _scaled(bar: StandInBar, factor: float) -> StandInBar:
+    prices = {name: round(getattr(bar, name) * factor) for name in ("open", "high", "low", "close")}
+    return replace(bar, **prices)
