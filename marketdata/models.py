@@ -76,6 +76,8 @@ class CorporateAction(models.Model):
     new_shares_per_share = models.FloatField(_("bonus and transferred shares per share"), default=0.0)
     rights_per_share = models.FloatField(_("rights per share"), default=0.0)
     rights_price = models.FloatField(_("rights price (yuan)"), default=0.0)
+    # Where it is known, it proves or overrules the facts; with no facts at all it says that the price went ex.
+    previous_close = models.FloatField(_("exchange's previous close (yuan)"), null=True, blank=True)
     source = models.CharField(_("source"), max_length=12, blank=True)
 
     class Meta:

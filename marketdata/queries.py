@@ -102,3 +102,45 @@ TO STDOUT (FORMAT BINARY)
 # --- store.py: by hand
 
 DELETE_RANGE = "DELETE FROM marketdata_bar WHERE stock_id = %s AND date BETWEEN %s AND %s"
+
+# --- adjusted.py: corporate actions with the bars around them
+
+# Each action of the stocks after a date, with the last bar before its ex-date and the first one on or after it, by
+# stock and ex-date. Two seeks in the key of bars for each action: no history is read.
+# JSON carries any number of ids in one parameter; CAST: without it Django's SQLite connections run a Python converter
+# on each date.
+READ_OCCURRENCES_SQLITE = """
+SELECT action.stock_id, CAST(action.ex_date AS TEXT), action.cash_per_share, action.new_shares_per_share,
+       action.rights_per_share, action.rights_price, action.previous_close,
+       CAST(earlier.date AS TEXT), earlier.close, CAST(later.date AS TEXT), later.open
+FROM marketdata_corporateaction action
+LEFT JOIN marketdata_bar earlier ON earlier.stock_id = action.stock_id AND earlier.date = (
+    SELECT MAX(date) FROM marketdata_bar WHERE stock_id = action.stock_id AND date < action.ex_date)
+LEFT JOIN marketdata_bar later ON later.stock_id = action.stock_id AND later.date = (
+    SELECT MIN(date) FROM marketdata_bar WHERE stock_id = action.stock_id AND date >= action.ex_date)
+WHERE action.stock_id IN (SELECT value FROM json_each(%s)) AND action.ex_date > %s
+ORDER BY action.stock_id, action.ex_date
+"""
+READ_OCCURRENCES_POSTGRESQL = """
+SELECT action.stock_id, action.ex_date, action.cash_per_share, action.new_shares_per_share,
+       action.rights_per_share, action.rights_price, action.previous_close,
+       earlier.date, earlier.close, later.date, later.open
+FROM marketdata_corporateaction action
+LEFT JOIN LATERAL (SELECT date, close FROM marketdata_bar
+    WHERE stock_id = action.stock_id AND date < action.ex_date ORDER BY date DESC LIMIT 1) earlier ON TRUE
+LEFT JOIN LATERAL (SELECT date, open FROM marketdata_bar
+    WHERE stock_id = action.stock_id AND date >= action.ex_date ORDER BY date LIMIT 1) later ON TRUE
+WHERE action.stock_id = ANY(%s) AND action.ex_date > %s
+ORDER BY action.stock_id, action.ex_date
+"""
+
+# Each stock's first bar and its newest one not after a date: one seek each.
+READ_ANCHORS_SQLITE = """
+SELECT id, CAST(first_bar AS TEXT),
+       (SELECT CAST(MAX(date) AS TEXT) FROM marketdata_bar WHERE stock_id = stock.id AND date <= %s)
+FROM marketdata_stock stock WHERE id IN (SELECT value FROM json_each(%s))
+"""
+READ_ANCHORS_POSTGRESQL = """
+SELECT id, first_bar, (SELECT MAX(date) FROM marketdata_bar WHERE stock_id = stock.id AND date <= %s)
+FROM marketdata_stock stock WHERE id = ANY(%s)
+"""

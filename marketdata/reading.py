@@ -1,10 +1,16 @@
 """Read bars into pandas: the public Python API.
 
     from marketdata.reading import load_bars, load_panel
-    load_bars("600519", "2024-01-01")
+    load_bars("600519", "2024-01-01", adjust="qfq")
 
-Prices are raw, in yuan, as traded that day; ``volume`` is in shares, ``amount`` in yuan. Dates are exchange dates:
-datetime64 at midnight, without a time zone.
+Prices are in yuan, as traded that day unless ``adjust`` says otherwise; ``volume`` is in shares, ``amount`` in yuan.
+Dates are exchange dates: datetime64 at midnight, without a time zone.
+
+``adjust`` is ``none``, ``hfq`` (后复权: the first stored bar stays as traded), ``qfq`` (前复权: the newest one does) or
+``broker`` (the affine 前复权 of brokers' screens: its returns are wrong, see docs/prices.md). With ``as_of`` bars and
+ex-dates after that day do not exist, so ``qfq`` and ``broker`` are those of that day. ``adjust_volume`` turns volumes
+(float64 then) into shares of the anchor day; amounts are never adjusted. Adjusted frames name their ``anchor`` in
+``attrs``, and list in ``flags`` what to know about single ex-dates (``adjusted.flag_texts`` puts it into words).
 """
 
 from __future__ import annotations
@@ -19,6 +25,8 @@ from django.db import connection
 from numpy.typing import NDArray
 
 from marketdata import bars_table, queries
+from marketdata.adjusted import Adjustment, Attributes, PanelFactors, attributes, load_factors, parse_adjustment
+from marketdata.adjustment import Adjust
 from marketdata.bar_columns import VALUES, BarColumns, Days
 from marketdata.exceptions import UnknownStock
 from marketdata.models import Stock
@@ -39,19 +47,31 @@ def read_bars(stock_id: int, start: date | None = None, end: date | None = None)
     return pd.DataFrame({"date": bars.days.astype(_DATE_DTYPE), **_value_columns(bars)}, copy=False)
 
 
-def load_bars(symbol: str, start: DateLike = None, end: DateLike = None) -> pd.DataFrame:
-    """Return a stock's raw bars with start <= date <= end (dates or ISO texts; None: no bound).
+def load_bars(
+    symbol: str,
+    start: DateLike = None,
+    end: DateLike = None,
+    adjust: str = "none",
+    *,
+    as_of: DateLike = None,
+    adjust_volume: bool = False,
+) -> pd.DataFrame:
+    """Return a stock's bars with start <= date <= end (dates or ISO texts; None: no bound), adjusted if asked.
 
     ``symbol`` may be written in any common way. The index is ``date`` (datetime64, ascending, each day once); the
     columns are open, high, low, close (float64, yuan), volume (int64, shares), amount (float64, yuan).
-    ``attrs`` name the canonical ``symbol`` and ``adjust`` ("none").
-    Raises BadSymbol, and UnknownStock when the stock is not in the database; no bar in the range is an empty frame.
+    ``attrs`` name the canonical ``symbol`` and ``adjust``; for adjusted prices ``anchor`` and ``flags``, see above.
+    Raises BadSymbol, and UnknownStock when the stock is not in the database; ValueError for a form of adjustment that
+    does not exist. No bar in the range is an empty frame.
     """
-    canonical = parse_symbol(symbol)
-    bars = bars_table.read_bars(_id_of(canonical), _as_date(start), _as_date(end))
-    index = pd.DatetimeIndex(bars.days.astype(_DATE_DTYPE), name="date")
-    frame = pd.DataFrame(_value_columns(bars), index=index, copy=False)
-    frame.attrs = {"symbol": canonical, "adjust": "none"}
+    adjustment = parse_adjustment(adjust, _as_date(as_of), adjust_volume)
+    canonical, first = parse_symbol(symbol), _as_date(start)
+    stock_id = _id_of(canonical)
+    bars = bars_table.read_bars(stock_id, first, adjustment.last_day(_as_date(end)))
+    places = np.zeros(len(bars), np.int64)
+    columns, said = _adjusted([canonical], [stock_id], places, bars.days, _value_columns(bars), adjustment, first)
+    frame = pd.DataFrame(columns, index=pd.DatetimeIndex(bars.days.astype(_DATE_DTYPE), name="date"), copy=False)
+    frame.attrs = {"symbol": canonical, **said}
     return frame
 
 
@@ -60,10 +80,13 @@ def load_panel(
     start: DateLike = None,
     end: DateLike = None,
     fields: str | Sequence[str] = "close",
+    adjust: str = "none",
     *,
     layout: Literal["wide", "long"] = "wide",
+    as_of: DateLike = None,
+    adjust_volume: bool = False,
 ) -> pd.DataFrame:
-    """Return raw values of many stocks with start <= date <= end (None: no bound).
+    """Return values of many stocks with start <= date <= end (None: no bound), adjusted if asked.
 
     ``symbols``: in any common way, None for all stocks. ``fields``: among open, high, low, close, volume, amount.
     ``layout``:
@@ -71,20 +94,46 @@ def load_panel(
       bar); the columns are symbols when ``fields`` is one name, else (field, symbol).
     - ``long``: a row per bar with the columns date, symbol (categorical) and the fields, by symbol, then date.
     Stocks come in the order asked for, all stocks by symbol. Seeks each stock's key, so that one day of the whole
-    market does not read the whole table.
-    Raises BadSymbol, UnknownStock, or ValueError for a field or layout that does not exist.
+    market does not read the whole table. ``attrs`` name ``adjust``; for adjusted prices ``anchor`` (a day, or a day
+    for each symbol where they differ) and ``flags``, see above.
+    Raises BadSymbol, UnknownStock, or ValueError for a field, layout or form of adjustment that does not exist.
     """
     names = [fields] if isinstance(fields, str) else list(dict.fromkeys(fields))
     if not names or set(names) - set(VALUES):
         raise ValueError(f"fields are among {', '.join(VALUES)}, not {', '.join(map(str, names)) or 'empty'}")
     if layout not in ("wide", "long"):
         raise ValueError(f"layout is wide or long, not {layout}")
+    adjustment = parse_adjustment(adjust, _as_date(as_of), adjust_volume)
     listed, ids = _wanted_stocks(symbols)
-    places, days, columns = _read_panel(ids, _as_date(start), _as_date(end), names)
+    first = _as_date(start)
+    places, days, raw = _read_panel(ids, first, adjustment.last_day(_as_date(end)), names)
+    columns, said = _adjusted(listed, ids, places, days, dict(zip(names, raw, strict=True)), adjustment, first)
     if layout == "long":
-        return _long(listed, places, days, dict(zip(names, columns, strict=True)))
-    tables = [_wide(listed, places, days, column) for column in columns]
-    return tables[0] if isinstance(fields, str) else pd.concat(tables, axis=1, keys=names, names=["field", "symbol"])
+        frame = _long(listed, places, days, columns)
+    else:
+        tables = [_wide(listed, places, days, columns[name]) for name in names]
+        one = isinstance(fields, str)
+        frame = tables[0] if one else pd.concat(tables, axis=1, keys=names, names=["field", "symbol"])
+    frame.attrs = said
+    return frame
+
+
+def _adjusted(
+    symbols: list[str],
+    ids: list[int],
+    places: NDArray[np.int64],
+    days: Days,
+    columns: dict[str, NDArray[Any]],
+    adjustment: Adjustment,
+    start: date | None,
+) -> tuple[dict[str, NDArray[Any]], Attributes]:
+    """Return the columns as they were asked for, and what the frame says about them."""
+    if adjustment.adjust == Adjust.NONE:
+        return columns, attributes([], [], adjustment)
+    factors = load_factors(ids, adjustment, start=start)
+    of_stocks = [factors[stock_id] for stock_id in ids]
+    columns = PanelFactors(of_stocks).adjusted(places, days, columns, volume=adjustment.volume)
+    return columns, attributes(symbols, of_stocks, adjustment)
 
 
 def _value_columns(bars: BarColumns) -> dict[str, NDArray[Any]]:

@@ -85,6 +85,7 @@ class Migration(migrations.Migration):
                 ('new_shares_per_share', models.FloatField(default=0.0, verbose_name='bonus and transferred shares per share')),
                 ('rights_per_share', models.FloatField(default=0.0, verbose_name='rights per share')),
                 ('rights_price', models.FloatField(default=0.0, verbose_name='rights price (yuan)')),
+                ('previous_close', models.FloatField(blank=True, null=True, verbose_name="exchange's previous close (yuan)")),
                 ('source', models.CharField(blank=True, max_length=12, verbose_name='source')),
                 ('stock', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='corporate_actions', to='marketdata.stock')),
             ],
