@@ -90,6 +90,7 @@ def test_of_racing_claims_one_kind_wins_and_the_others_are_told() -> None:
 
 
 def test_a_stock_that_several_add_at_once_is_added_by_one() -> None:
+    claim_origin(simulated=False)
     listed = [Listed(f"60{number:04d}.SH", "name") for number in range(500)]
 
     def save(number: int) -> ListingResult:

@@ -126,8 +126,9 @@ def test_a_stock_that_does_not_exist_is_named() -> None:
         bars(DAYS).assign(volume=[1.0, 2.0, 2.5, 3.0, 4.0]),
         bars(DAYS).assign(volume=[1.0, 2.0, float("nan"), 3.0, 4.0]),
         bars(DAYS).assign(date=[*pd.to_datetime(DAYS[:4]), pd.NaT]),
+        bars(DAYS[:1]).assign(date=pd.NaT),
     ],
-    ids=["unsorted", "a day twice", "nan", "infinite", "half a share", "no volume", "no date"],
+    ids=["unsorted", "a day twice", "nan", "infinite", "half a share", "no volume", "no last date", "no date"],
 )
 def test_a_frame_that_no_validated_source_delivers_is_refused(stock_id: int, frame: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match="bar"):
