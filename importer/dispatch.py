@@ -113,7 +113,9 @@ def _ring(task: ImportTask, bell: Bell, lanes: Callable[[], int]) -> None:
 def _lanes_needed(task: ImportTask, lanes: Callable[[], int]) -> int:
     if task.planned_at is None:
         return 1
-    most = task.parameters.get("lanes") or lanes()
+    most = lanes()
+    if (asked := task.parameters.get("lanes")) is not None:
+        most = min(most, asked)
     free = Q(lane=None) | lease_over(db_now())
     open_chunks = ImportChunk.objects.filter(free, task=task, cursor__lt=F("size"))
     held = LaneSlot.objects.filter(task=task).exclude(pid=None).count()

@@ -63,7 +63,9 @@ def repair_range(request: TaskRequest, stock: StockFacts) -> tuple[date, date] |
     """Return the days among which a repair looks for missing bars; None for a stock without any."""
     if stock.first_bar is None or stock.last_bar is None:
         return None
-    start = max(filter(None, [request.start or stock.covered_from or stock.first_bar, stock.listed_on]))
+    # Where bars were deleted, the range that a source was asked for may begin after the first bar.
+    known_from = min(filter(None, [stock.covered_from, stock.first_bar]))
+    start = max(filter(None, [request.start or known_from, stock.listed_on]))
     end = min(filter(None, [request.end, stock.delisted_on]))
     return (start, end) if start <= end else None
 

@@ -109,8 +109,7 @@ def build_request(
             raise BadRequest("end_date", gettext_noop("The end %(end)s is before the start %(start)s. Swap them, or name an earlier start."), end=last.isoformat(), start=first.isoformat())  # fmt: skip  # noqa: E501
     if kind != Kind.IMPORT and not Stock.objects.filter(bar_count__gt=0).exists():
         raise EmptyDatabase
-    if not -10 <= priority <= 10:
-        raise BadRequest("priority", gettext_noop("The priority %(priority)s is not between -10 and 10."), priority=str(priority))  # fmt: skip  # noqa: E501
+    check_priority(priority)
     if lanes is not None and not 1 <= lanes <= LANES_MAX:
         raise BadRequest("lanes", gettext_noop("The number of lanes %(lanes)s is not between 1 and %(most)s."), lanes=str(lanes), most=LANES_MAX)  # fmt: skip  # noqa: E501
     return TaskRequest(
@@ -125,6 +124,12 @@ def build_request(
         lanes=lanes,
         note=note,
     )
+
+
+def check_priority(priority: int) -> None:
+    """Raise BadRequest when the priority is not one."""
+    if not -10 <= priority <= 10:
+        raise BadRequest("priority", gettext_noop("The priority %(priority)s is not between -10 and 10."), priority=str(priority))  # fmt: skip  # noqa: E501
 
 
 def submit(request: TaskRequest, *, by: str = "") -> Submission:
