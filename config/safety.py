@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.utils.translation import gettext_noop
 
+from config.addresses import is_loopback
 from marketdata.texts import Text
 
 
@@ -31,20 +31,12 @@ def exposure_problem(host: str, allowed_hosts: Sequence[str]) -> Text | None:
         return Text(
             gettext_noop(
                 "Other machines could reach this server, but its API has no token: "
-                "set BARVAULT_API_TOKEN to a long random word, or listen on 127.0.0.1 only."
+                "set BARVAULT_API_TOKEN to a long random word "
+                "(`python -c 'import secrets; print(secrets.token_urlsafe())'` makes one), "
+                "or listen on 127.0.0.1 only."
             )
         )
     return None
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether ``host`` (an address or a name) can only mean this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _somebody_can_log_in() -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from config.addresses import LOOPBACK_NAMES, is_loopback, names_of, origins_of
 from config.secret_key import read_or_create_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -24,9 +25,28 @@ SECRET_KEY = env.str("SECRET_KEY", default="") or read_or_create_secret_key(VAR_
 
 HOST = env.str("BARVAULT_HOST", default="127.0.0.1")
 PORT = env.int("BARVAULT_PORT", default=5000)
-LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 EXTRA_ALLOWED_HOSTS = env.list("BARVAULT_ALLOWED_HOSTS", default=[])
-ALLOWED_HOSTS = [*LOOPBACK_HOSTS, *EXTRA_ALLOWED_HOSTS]
+ALLOWED_HOSTS = [*LOOPBACK_NAMES, *names_of(HOST), *EXTRA_ALLOWED_HOSTS]
+# Others can reach the server: every page and call needs an account or a token.
+LOGIN_REQUIRED = bool(EXTRA_ALLOWED_HOSTS) or not is_loopback(HOST)
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+# Browsers reach us through a proxy that speaks HTTPS: cookies are for HTTPS alone.
+HTTPS = env.bool("BARVAULT_HTTPS", default=False)
+CSRF_TRUSTED_ORIGINS = origins_of(EXTRA_ALLOWED_HOSTS, PORT)
+CSRF_FAILURE_VIEW = "config.error_pages.csrf_failure"
+# All servers on one machine share a browser's cookies, whatever their port: ours have names of their own.
+CSRF_COOKIE_NAME = "barvault_csrf"
+SESSION_COOKIE_NAME = "barvault_session"
+LANGUAGE_COOKIE_NAME = "barvault_language"
+CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE = HTTPS
+# HTTPS, redirects to it and HSTS are the proxy's work; without a proxy there is only this machine.
+SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008"]
+if not HTTPS:
+    SILENCED_SYSTEM_CHECKS += ["security.W012", "security.W016"]
+# The longest body of a request: some ten times the symbols of all stocks.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 
 INSTALLED_APPS = [
     "marketdata",
@@ -45,13 +65,17 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # First of all: what another web site sends through the user's browser goes no further.
+    "config.guard.Guard",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
+    "config.error_pages.OneShape",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "config.accounts.AccountRequired",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

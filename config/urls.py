@@ -1,8 +1,26 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.contrib.auth import views as auth
 from django.urls import path
+
+from config import error_pages
+from importer.api import api
+from importer.health import healthz, readyz
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("login/", auth.LoginView.as_view(template_name="login.html"), name="login"),
+    path("logout/", auth.LogoutView.as_view(), name="logout"),
+    path("healthz", healthz),
+    path("readyz", readyz),
+    path("api/", api.urls),
+    # What is left below /api. Being a view, it keeps Django from trying the address with a slash.
+    path("api/<path:other>", error_pages.unknown_api_url),
+    path("api", error_pages.unknown_api_url),
 ]
+
+handler400 = error_pages.bad_request
+handler403 = error_pages.permission_denied
+handler404 = error_pages.not_found
+handler500 = error_pages.server_error

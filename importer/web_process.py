@@ -28,7 +28,13 @@ class WebServer:
 
     def __init__(self, application: Any, listener: socket.socket) -> None:
         self._server = waitress.server.create_server(
-            application, sockets=[listener], threads=THREADS, ident="barvault", asyncore_use_poll=True
+            application,
+            sockets=[listener],
+            threads=THREADS,
+            ident="barvault",
+            asyncore_use_poll=True,
+            # Nothing trusts these headers; that they are there tells config/guard.py of a proxy.
+            clear_untrusted_proxy_headers=False,
         )
         self._stopping = False
 

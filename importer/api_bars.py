@@ -1,0 +1,85 @@
+"""A stock's bars as JSON, CSV or Parquet: from columns, never row by row through a schema."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pandas as pd
+from django.http import HttpResponse
+
+from importer.api_answers import JSON
+from importer.api_requests import BarRange
+from marketdata.adjusted import flag_texts
+from marketdata.reading import load_bars
+
+CSV = "text/csv; charset=utf-8"
+PARQUET = "application/vnd.apache.parquet"
+COLUMNS = ("date", "open", "high", "low", "close", "volume", "amount")
+
+
+@dataclass(frozen=True)
+class StockBars:
+    """``frame`` as ``load_bars`` returns it; ``attrs`` say how it is to be read."""
+
+    frame: pd.DataFrame
+
+    @property
+    def attrs(self) -> Mapping[Any, Any]:
+        return self.frame.attrs
+
+    @property
+    def file_name(self) -> str:
+        """Name the stock, and for adjusted prices the form and its anchor: two such files do not fit each other."""
+        parts = [self.attrs["symbol"]]
+        if self.attrs["adjust"] != "none":
+            parts += [self.attrs["adjust"], self.attrs.get("anchor") or "no-bars"]
+        return "-".join(parts)
+
+    def days(self) -> list[str]:
+        return [str(day) for day in self.frame.index.to_numpy().astype("datetime64[D]")]
+
+
+def read(symbol: str, query: BarRange) -> StockBars:
+    """Return a stock's bars. Raises BadSymbol or UnknownStock."""
+    return StockBars(load_bars(symbol, query.start, query.end, adjust=query.adjust, as_of=query.as_of))
+
+
+def as_json(bars: StockBars, as_of: date | None) -> HttpResponse:
+    head = {
+        "success": True,
+        "symbol": bars.attrs["symbol"],
+        "adjust": bars.attrs["adjust"],
+        "anchor": bars.attrs.get("anchor"),
+        "as_of": as_of.isoformat() if as_of else None,
+        "notes": [str(text) for text in flag_texts(bars.attrs.get("flags", []))],
+        "total": len(bars.frame),
+    }
+    columns = [bars.days(), *(bars.frame[name].tolist() for name in COLUMNS[1:])]
+    rows = [dict(zip(COLUMNS, row, strict=True)) for row in zip(*columns, strict=True)]
+    text = json.dumps({**head, "data": rows}, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return HttpResponse(text.encode(), content_type=JSON)
+
+
+def as_csv(bars: StockBars) -> HttpResponse:
+    text = bars.frame.to_csv(lineterminator="\n")
+    return _file(bars, text.encode(), CSV, "csv")
+
+
+def as_parquet(bars: StockBars) -> HttpResponse:
+    buffer = io.BytesIO()
+    bars.frame.reset_index().to_parquet(buffer, index=False)
+    return _file(bars, buffer.getvalue(), PARQUET, "parquet")
+
+
+def _file(bars: StockBars, content: bytes, content_type: str, suffix: str) -> HttpResponse:
+    response = HttpResponse(content, content_type=content_type)
+    response.headers["Content-Disposition"] = f'attachment; filename="{bars.file_name}.{suffix}"'
+    response.headers["X-Barvault-Adjust"] = bars.attrs["adjust"]
+    if anchor := bars.attrs.get("anchor"):
+        response.headers["X-Barvault-Anchor"] = anchor
+    return response

@@ -1,0 +1,124 @@
+"""``/api/data``: what is stored, and what an import would take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router
+
+from importer import api_bars, pacing
+from importer.api_answers import answer
+from importer.api_requests import BarRange, EstimateQuery, StockFilter, strict
+from importer.api_rows import STOCK_FIELDS, estimate_row, host_row, source_row, stock_row, task_row
+from importer.api_schemas import Bars, Error, EstimateAnswer, StatusAnswer, Stocks
+from importer.api_tasks import ANYWHERE
+from importer.estimate import estimate
+from importer.hosts import live_hosts
+from importer.models import ImportTask, Status
+from importer.status import active_task, data_status, space
+from importer.task_requests import build_request
+from marketdata.exceptions import BadSymbol
+from marketdata.models import Stock
+from marketdata.origin import current_origin
+from marketdata.symbols import parse_symbol
+
+router = Router(tags=["data"])
+
+BARS = {200: Bars, **ANYWHERE, 404: Error}
+FILE = {**ANYWHERE, 404: Error}
+
+
+def _file(content_type: str) -> dict[str, Any]:
+    content = {content_type: {"schema": {"type": "string", "format": "binary"}}}
+    return {"responses": {200: {"description": "OK", "content": content}}}
+
+
+AS_CSV, AS_PARQUET = _file("text/csv"), _file(api_bars.PARQUET)
+
+
+@router.get("/status", response={200: StatusAnswer, **ANYWHERE}, summary="What is stored, and what goes on")
+@strict
+def show_status(request: HttpRequest) -> HttpResponse:
+    stored, room, task, hosts = data_status(), space(), active_task(), live_hosts()
+    data = {
+        "stock_count": stored.stock_count,
+        "stocks_with_bars": stored.stocks_with_bars,
+        "bar_count": stored.bar_count,
+        "first_date": stored.first_date.isoformat() if stored.first_date else None,
+        "last_date": stored.last_date.isoformat() if stored.last_date else None,
+        "newest_finished_day": stored.newest_finished_day.isoformat(),
+        "stocks_up_to_date": stored.stocks_up_to_date,
+        "origin": current_origin(),
+        "bytes_used": room.used,
+        "bytes_free": room.free,
+        "active_task": task_row(task) if task is not None else None,
+        "waiting_tasks": ImportTask.objects.filter(status=Status.PENDING).count(),
+        "workers": sum(host.workers for host in hosts),
+        "hosts": [host_row(host) for host in hosts],
+        "sources": [source_row(state) for state in pacing.states()],
+    }
+    return answer({"data": data})
+
+
+@router.get("/estimate", response={200: EstimateAnswer, **ANYWHERE, 409: Error}, summary="What an import would take")
+@strict
+def show_estimate(request: HttpRequest, query: Query[EstimateQuery]) -> HttpResponse:
+    """Nothing is asked of a source and nothing is changed. ``symbols`` are separated by commas."""
+    wanted = build_request(
+        query.kind,
+        start=query.start_date,
+        end=query.end_date,
+        symbols=query.symbols,
+        source=query.source,
+        path=query.path,
+        refresh=query.refresh,
+    )
+    return answer({"data": estimate_row(estimate(wanted))})
+
+
+@router.get("/stocks", response={200: Stocks, **ANYWHERE}, summary="The stocks, by symbol")
+@strict
+def list_stocks(request: HttpRequest, query: Query[StockFilter]) -> HttpResponse:
+    """``search``: part of a symbol or a name, or a symbol in any common way."""
+    stocks = Stock.objects.order_by("symbol")
+    if query.search:
+        stocks = stocks.filter(_found_by(query.search))
+    if query.exchange is not None:
+        stocks = stocks.filter(exchange=query.exchange)
+    rows = stocks.values(*STOCK_FIELDS)[query.offset : query.offset + query.limit]
+    return answer({"data": [stock_row(row) for row in rows], "total": stocks.count()})
+
+
+@router.get("/bars/{symbol}.csv", response=FILE, openapi_extra=AS_CSV, summary="The same as CSV")
+@strict
+def bars_as_csv(request: HttpRequest, symbol: str, query: Query[BarRange]) -> HttpResponse:
+    """``pandas.read_csv(url)`` works. The headers X-Barvault-Adjust and X-Barvault-Anchor say how to read it."""
+    return api_bars.as_csv(api_bars.read(symbol, query))
+
+
+@router.get("/bars/{symbol}.parquet", response=FILE, openapi_extra=AS_PARQUET, summary="The same as Parquet")
+@strict
+def bars_as_parquet(request: HttpRequest, symbol: str, query: Query[BarRange]) -> HttpResponse:
+    """``pandas.read_parquet(url)`` works."""
+    return api_bars.as_parquet(api_bars.read(symbol, query))
+
+
+@router.get("/bars/{symbol}", response=BARS, summary="A stock's daily bars")
+@strict
+def bars_as_json(request: HttpRequest, symbol: str, query: Query[BarRange]) -> HttpResponse:
+    """Prices as traded, or adjusted: ``qfq``, ``hfq``, or ``broker`` (as screens show it: not for returns).
+
+    ``as_of``: as it was known on that day.
+    """
+    return api_bars.as_json(api_bars.read(symbol, query), query.as_of)
+
+
+def _found_by(words: str) -> Q:
+    words = words.strip()
+    found = Q(symbol__icontains=words) | Q(name__icontains=words)
+    try:
+        return found | Q(symbol=parse_symbol(words))
+    except BadSymbol:
+        return found

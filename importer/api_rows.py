@@ -1,0 +1,147 @@
+"""Rows as the API shows them: plain dictionaries, times in exchange time with their offset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from importer import progress
+from importer.estimate import Estimate
+from importer.hosts import trouble_of
+from importer.models import Failure, Host, ImportTask
+from importer.pacing import SourceStatus
+
+
+def task_row(task: ImportTask) -> dict[str, Any]:
+    """Return a task's every field that callers may rely on; texts in the language that is active now."""
+    eta = progress.of_task(task).eta_seconds if task.waiting_until is None else None
+    return {
+        "task_id": str(task.pk),
+        "kind": task.kind,
+        "status": task.status,
+        "progress": task.progress,
+        "message": task.message,
+        "total": task.total,
+        "done": task.done,
+        "failed": task.failed,
+        "skipped": task.skipped,
+        "rows_written": task.rows_written,
+        "eta_seconds": None if eta is None else round(eta),
+        "requested_action": task.requested_action,
+        "waiting_until": _time(task.waiting_until),
+        "priority": task.priority,
+        "parameters": _parameters(task.parameters),
+        "retry_of": str(task.retry_of_id) if task.retry_of_id else None,
+        "requested_by": task.requested_by,
+        "created_at": _time(task.created_at),
+        "started_at": _time(task.started_at),
+        "finished_at": _time(task.finished_at),
+        "heartbeat_at": _time(task.heartbeat_at),
+    }
+
+
+def failure_row(failure: Failure) -> dict[str, Any]:
+    return {
+        "symbol": failure.symbol,
+        "source": failure.source,
+        "code": failure.code,
+        "reason": failure.reason,
+        "attempts": failure.attempts,
+        "finding": failure.finding,
+        "at": _time(failure.at),
+    }
+
+
+def host_row(host: Host) -> dict[str, Any]:
+    return {
+        "name": host.name,
+        "workers": host.workers,
+        "started_at": _time(host.started_at),
+        "seen_at": _time(host.seen_at),
+        "restarts": host.restarts,
+        "trouble": trouble_of(host),
+        "version": host.version,
+    }
+
+
+def source_row(state: SourceStatus) -> dict[str, Any]:
+    return {
+        "source": state.source,
+        "label": state.label,
+        "breaker": state.breaker,
+        "reason": str(state.reason),
+        "next_try": _time(state.next_try),
+        "refusals": state.refusals,
+        "interval": state.interval,
+        "requests_today": state.requests_today,
+        "requests": state.requests,
+        "successes": state.successes,
+        "troubles": state.troubles,
+        "last_success_at": _time(state.last_success_at),
+        "last_trouble_at": _time(state.last_trouble_at),
+    }
+
+
+STOCK_FIELDS = (
+    "symbol",
+    "code",
+    "exchange",
+    "name",
+    "board",
+    "listed_on",
+    "delisted_on",
+    "first_bar",
+    "last_bar",
+    "bar_count",
+    "covered_from",
+    "covered_until",
+)
+
+
+def stock_row(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stock from its ``STOCK_FIELDS``."""
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in values.items()}
+
+
+def estimate_row(estimate: Estimate) -> dict[str, Any]:
+    return {
+        "stocks": estimate.stocks,
+        "skipped": estimate.skipped,
+        "requests": estimate.requests,
+        "bars": estimate.bars,
+        "seconds": None if estimate.seconds is None else round(estimate.seconds),
+        "bytes_needed": estimate.bytes_needed,
+        "bytes_free": estimate.bytes_free,
+        "fits": estimate.fits,
+    }
+
+
+def _parameters(kept: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "start_date": kept.get("start"),
+        "end_date": kept.get("end"),
+        "symbols": kept.get("symbols"),
+        "source": kept.get("source"),
+        "path": _shown_path(kept.get("path")),
+        "refresh": bool(kept.get("refresh")),
+    }
+
+
+def _shown_path(path: str | None) -> str | None:
+    """Return a path as callers may name it: below BARVAULT_FILES_ROOT. Of another one only the last part is told."""
+    if path is None:
+        return None
+    if settings.FILES_ROOT:
+        root = Path(settings.FILES_ROOT).resolve()
+        if Path(path).is_relative_to(root):
+            return str(Path(path).relative_to(root))
+    return Path(path).name
+
+
+def _time(moment: datetime | None) -> str | None:
+    return timezone.localtime(moment).isoformat(timespec="seconds") if moment is not None else None

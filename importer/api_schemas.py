@@ -1,0 +1,205 @@
+"""The answers as the OpenAPI document describes them. Tests compare each answer with its schema."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
+
+from importer.api_requests import AdjustName, ExchangeName, KindName, StatusName
+
+Count = Annotated[int, Field(ge=0)]
+Absent = SkipJsonSchema[None]
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    success: Literal[True]
+
+
+class Error(BaseModel):
+    """``error`` never changes, ``message`` is a sentence in the caller's language."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    success: Literal[False]
+    error: Annotated[str, Field(examples=["bad_request"])]
+    message: str
+    field: Annotated[str | Absent, Field(description="the part of the request that is wrong")] = None
+
+
+class Row(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Accepted(Answer):
+    task_id: UUID
+    message: str
+    existing: Annotated[bool, Field(description="a task for the same request waits, runs or is paused: this is it")]
+    warning: Annotated[str | Absent, Field(description="no worker is alive: the task waits for one")] = None
+
+
+class Parameters(Row):
+    start_date: date | None
+    end_date: date | None
+    symbols: list[str] | None
+    source: str | None
+    path: str | None
+    refresh: bool
+
+
+class Task(Row):
+    task_id: UUID
+    kind: KindName
+    status: StatusName
+    progress: Annotated[int, Field(ge=0, le=100)]
+    message: str
+    total: Annotated[Count, Field(description="stocks")]
+    done: Count
+    failed: Count
+    skipped: Annotated[Count, Field(description="stocks that needed nothing, or were suspended")]
+    rows_written: Count
+    eta_seconds: Annotated[Count | None, Field(description="time left; null while it is not known")]
+    requested_action: Annotated[
+        Literal["", "pause", "cancel", "step_aside"], Field(description="asked, and in effect after the present stock")
+    ]
+    waiting_until: datetime | None
+    priority: int
+    parameters: Parameters
+    retry_of: UUID | None
+    requested_by: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    heartbeat_at: datetime | None
+
+
+class OneTask(Answer):
+    data: Task
+
+
+class Tasks(Answer):
+    data: list[Task]
+    total: Count
+
+
+class Failed(Row):
+    symbol: str
+    source: str
+    code: str
+    reason: str
+    attempts: Count
+    finding: Annotated[bool, Field(description="a single row that was not stored; the stock itself did not fail")]
+    at: datetime
+
+
+class Failures(Answer):
+    data: list[Failed]
+    total: Count
+
+
+class Host(Row):
+    name: str
+    workers: Count
+    started_at: datetime
+    seen_at: datetime
+    restarts: Count
+    trouble: str
+    version: str
+
+
+class Source(Row):
+    source: str
+    label: str
+    breaker: Literal["closed", "open", "half_open"]
+    reason: str
+    next_try: datetime | None
+    refusals: Count
+    interval: Annotated[float, Field(description="seconds between two requests now")]
+    requests_today: Count
+    requests: Count
+    successes: Count
+    troubles: Count
+    last_success_at: datetime | None
+    last_trouble_at: datetime | None
+
+
+class Status(Row):
+    stock_count: Count
+    stocks_with_bars: Count
+    bar_count: Count
+    first_date: date | None
+    last_date: date | None
+    newest_finished_day: date
+    stocks_up_to_date: Count
+    origin: Annotated[Literal["real", "simulated"] | None, Field(description="null while nothing is stored")]
+    bytes_used: Count
+    bytes_free: Count | None
+    active_task: Annotated[Task | None, Field(description="the running task, else the next one, else a paused one")]
+    waiting_tasks: Count
+    workers: Annotated[Count, Field(description="workers that are alive")]
+    hosts: list[Host]
+    sources: Annotated[list[Source], Field(description="the sources that were ever asked")]
+
+
+class StatusAnswer(Answer):
+    data: Status
+
+
+class Stock(Row):
+    symbol: str
+    code: str
+    exchange: ExchangeName
+    name: str
+    board: str
+    listed_on: date | None
+    delisted_on: date | None
+    first_bar: date | None
+    last_bar: date | None
+    bar_count: Count
+    covered_from: date | None
+    covered_until: date | None
+
+
+class Stocks(Answer):
+    data: list[Stock]
+    total: Count
+
+
+class Bar(Row):
+    date: date
+    open: Annotated[float, Field(description="yuan, as all prices")]
+    high: float
+    low: float
+    close: float
+    volume: Annotated[int, Field(description="shares")]
+    amount: Annotated[float, Field(description="yuan")]
+
+
+class Bars(Answer):
+    symbol: str
+    adjust: AdjustName
+    anchor: Annotated[date | None, Field(description="the day whose prices stay as traded; null when none is adjusted")]
+    as_of: date | None
+    notes: Annotated[list[str], Field(description="what to know about adjusted prices of this stock")]
+    data: list[Bar]
+    total: Count
+
+
+class EstimateRow(Row):
+    stocks: Annotated[Count, Field(description="stocks to fetch")]
+    skipped: Annotated[Count, Field(description="stocks that are complete already")]
+    requests: Count
+    bars: Annotated[Count, Field(description="bars to come, at most")]
+    seconds: Count | None
+    bytes_needed: Count
+    bytes_free: Count | None
+    fits: bool
+
+
+class EstimateAnswer(Answer):
+    data: EstimateRow
