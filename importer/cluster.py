@@ -14,7 +14,6 @@ stands in the database. The reasons and measurements are in docs/decisions/002-d
 from __future__ import annotations
 
 import gc
-import importlib
 import logging
 import multiprocessing
 import os
@@ -22,7 +21,7 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from multiprocessing import Event
 from multiprocessing.process import BaseProcess
 
@@ -53,6 +52,9 @@ class _StopSignals:
 
     def __init__(self) -> None:
         self.count = 0
+        stopping.reset()
+        signal.signal(signal.SIGTERM, self.receive)
+        signal.signal(signal.SIGINT, self.receive)
 
     def receive(self, _signum: int, _frame: object) -> None:
         self.count += 1
@@ -146,10 +148,12 @@ class _Dispatcher:
 class ClusterKeeper:
     """The main process: one run of the cluster after the other until it is asked to stop."""
 
-    def __init__(self, *, workers: int, dispatch: str = DISPATCH, ready: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, *, workers: int, signals: _StopSignals, dispatch: str = DISPATCH, ready: Callable[[], None] | None = None
+    ) -> None:
         Conf.WORKERS = workers
         self._ready = ready
-        self._signals = _StopSignals()
+        self._signals = signals
         self._signs = watch_this_cluster(workers)
         self._dispatcher = _Dispatcher(self._signs, workers, dispatch)
         self._history = RestartHistory()
@@ -163,10 +167,8 @@ class ClusterKeeper:
         3. When asked to stop: ask everybody to yield, kill who has not after a grace.
         """
         make_forks_die_with_parent()
-        stopping.reset()
-        # Before the first run: from here on a signal finds our handler.
-        run = _OneRun(self._signals)
-        while True:
+        while not stopping.stop_requested():
+            run = _OneRun(self._signals)
             django.db.connections.close_all()
             self._signs.clear()
             run.start()
@@ -184,10 +186,7 @@ class ClusterKeeper:
                 self._signs.set(Cell.TROUBLE, Trouble.CRASH_LOOP)
             logger.error("Restarting the cluster in %.0f s: %s.", self._history.delay, symptom)
             self._wait(self._history.delay)
-            if stopping.stop_requested():
-                self._end(None)
-                return
-            run = _OneRun(self._signals)
+        self._end(None)
 
     def _watch(self, run: _OneRun, started: float, progress: float) -> Symptom | None:
         """Return what is wrong with the run as soon as it is certain; None when asked to stop."""
@@ -251,24 +250,25 @@ def run_cluster(
     *,
     workers: int,
     dispatch: str = DISPATCH,
-    preload: Sequence[str] = (),
+    preload: Callable[[], None] | None = None,
     ready: Callable[[], None] | None = None,
 ) -> None:
     """Keep a cluster of ``workers`` running until SIGTERM or SIGINT.
 
-    ``dispatch`` is the dotted path of the function that hands out work. The modules in ``preload`` are
-    imported before the fork, so that all processes share their memory. ``ready`` is called once, when the
-    cluster takes messages.
+    ``dispatch`` is the dotted path of the function that hands out work. ``preload`` is called before the fork:
+    what it imports, all processes share. ``ready`` is called once, when the cluster takes messages.
     """
     # Log lines are for whoever looks after the machine, and are searched for: one language.
     translation.activate("en")
     name_process("bv-cluster")
-    for name in preload:
-        importlib.import_module(name)
+    # Before the first import that takes its time: from here on a stop is never a traceback.
+    signals = _StopSignals()
+    if preload is not None:
+        preload()
     gc.collect()
     # What exists now lives as long as the process: keeping the collector off it keeps its pages shared.
     gc.freeze()
-    ClusterKeeper(workers=workers, dispatch=dispatch, ready=ready).keep()
+    ClusterKeeper(workers=workers, signals=signals, dispatch=dispatch, ready=ready).keep()
 
 
 def _kill(pid: int) -> None:

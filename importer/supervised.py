@@ -16,14 +16,13 @@ def environment_for_child(ready_fd: int) -> Mapping[str, str]:
     return {_PARENT: str(os.getpid()), _READY: str(ready_fd)}
 
 
-def is_supervised() -> bool:
-    return _PARENT in os.environ
-
-
-def join_supervisor() -> None:
-    """In a child, first thing: from now on it dies with its supervisor. Does nothing when there is none."""
-    if is_supervised():
-        die_with_parent(int(os.environ[_PARENT]))
+def join_supervisor() -> bool:
+    """In a child, first thing: from now on it dies with its supervisor. Return whether it has one."""
+    parent_pid = os.environ.pop(_PARENT, None)
+    if parent_pid is None:
+        return False
+    die_with_parent(int(parent_pid))
+    return True
 
 
 def say_ready() -> None:

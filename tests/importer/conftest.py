@@ -36,3 +36,16 @@ def installation(bare_installation: Installation, migrated_file: Path) -> Instal
     """Return an installation on SQLite, ready to start something on."""
     bare_installation.migrate(migrated_file)
     return bare_installation
+
+
+@pytest.fixture(params=["SQLite", "PostgreSQL", "PostgreSQL and Redis"])
+def any_installation(bare_installation: Installation, request: pytest.FixtureRequest) -> Installation:
+    """Return an installation of each kind, ready to start something on."""
+    if request.param == "SQLite":
+        bare_installation.migrate(request.getfixturevalue("migrated_file"))
+        return bare_installation
+    bare_installation.database_url = request.getfixturevalue("postgresql_url")
+    if request.param == "PostgreSQL and Redis":
+        bare_installation.broker_url = request.getfixturevalue("redis_url")
+    bare_installation.migrate()
+    return bare_installation

@@ -52,13 +52,17 @@ _READ = {"x86_64": "0", "aarch64": "63"}
 
 def wait_until(condition: Callable[[], T], what: str, *, patience: float = PATIENCE) -> T:
     """Return the first true answer of ``condition``, asked again and again; fail, naming ``what``, if none comes."""
+    if answer := eventually(condition, patience):
+        return answer
+    pytest.fail(f"Waited {patience:.0f} s in vain: {what}.")
+
+
+def eventually(condition: Callable[[], T], patience: float) -> T:
+    """Return the first true answer of ``condition``, or the last one after ``patience`` seconds."""
     until = time.monotonic() + patience
-    while True:
-        if answer := condition():
-            return answer
-        if time.monotonic() > until:
-            pytest.fail(f"Waited {patience:.0f} s in vain: {what}.")
+    while not (answer := condition()) and time.monotonic() < until:
         time.sleep(0.1)
+    return answer
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 
 from config.database_state import database_problem
 from importer.cluster import run_cluster
-from importer.supervised import is_supervised, join_supervisor, say_ready
+from importer.preloading import preload
+from importer.supervised import join_supervisor, say_ready
 
 BAD_INPUT = 2
 
@@ -23,8 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--workers", type=int, default=settings.WORKERS, help=_("workers (default: %(default)s)"))
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        join_supervisor()
         # ``serve`` has looked already, and a database that is away for a while must not end a restarted cluster.
-        if not is_supervised() and (problem := database_problem()):
+        if not join_supervisor() and (problem := database_problem()):
             raise CommandError(str(problem), returncode=BAD_INPUT)
-        run_cluster(workers=options["workers"], preload=["pandas"], ready=say_ready)
+        run_cluster(workers=options["workers"], preload=preload, ready=say_ready)

@@ -39,7 +39,9 @@ class Command(BaseCommand):
         listener = None
         if not options["no_web"]:
             listener = self._listen(options["host"], options["port"])
-            children.append(web_child(listener, settings.BASE_DIR, environment))
+            # The settings of the web server follow the address: who must log in, which names it answers to.
+            address = {"BARVAULT_HOST": options["host"], "BARVAULT_PORT": str(listener.getsockname()[1])}
+            children.append(web_child(listener, settings.BASE_DIR, {**environment, **address}))
         children.append(cluster_child(settings.BASE_DIR, environment))
         connections.close_all()
         Supervisor(children, ready=lambda: self._say_ready(listener)).run()

@@ -1,0 +1,96 @@
+"""The cluster on each database and queue, and what it does while one of them is away."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.importer.cluster_checks import is_gone, start_task, works
+from tests.importer.processes import Installation, wait_until
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_stop_lets_the_work_give_way(any_installation: Installation) -> None:
+    command = any_installation.start_qcluster()
+    path = start_task(any_installation, "give_way", 600)
+    command.send(signal.SIGTERM)
+    assert command.wait() == 0
+    assert path.read_text() == "gave way"
+    assert is_gone(any_installation)
+
+
+@pytest.mark.parametrize("victim", ["lock holder", "pusher", "sentinel"])
+def test_it_works_again_after_a_death(any_installation: Installation, victim: str) -> None:
+    any_installation.start_qcluster()
+    killed = any_installation.lock_holder() if victim == "lock holder" else any_installation.process(victim)
+    killed.kill()
+    wait_until(lambda: not killed.is_there, f"the {victim} is dead")
+    works(any_installation)
+    any_installation.wait_for_cluster(2)
+
+
+def test_it_goes_on_when_postgresql_has_dropped_all_connections(
+    bare_installation: Installation, postgresql_url: str
+) -> None:
+    bare_installation.database_url = postgresql_url
+    bare_installation.migrate()
+    bare_installation.start_qcluster()
+    works(bare_installation)
+    before = {process.pid for process in bare_installation.processes()}
+    for _round in range(3):
+        bare_installation.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        works(bare_installation)
+    assert {process.pid for process in bare_installation.processes()} == before
+
+
+@contextmanager
+def redis_server(port: int, folder: Path) -> Iterator[None]:
+    """Run a Redis server of the test's own."""
+    if (program := shutil.which("redis-server")) is None:
+        pytest.skip("No redis-server is installed: the test needs one that it may stop.")
+    server = subprocess.Popen(
+        [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        with redis.Redis(port=port) as client:
+            wait_until(lambda: answers(client), "Redis answers")
+        yield
+    finally:
+        server.kill()
+        server.wait()
+
+
+def answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+def test_it_waits_for_a_redis_that_is_away_and_goes_on_when_it_is_back(installation: Installation) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    installation.broker_url = f"redis://127.0.0.1:{port}/0"
+    command = installation.start_qcluster()
+    with redis_server(port, installation.var_dir):
+        works(installation)
+        before = {process.pid for process in installation.processes()}
+    with redis_server(port, installation.var_dir):
+        works(installation)
+        assert {process.pid for process in installation.processes()} == before
+    command.send(signal.SIGTERM)
+    assert command.wait() == 0
+    assert is_gone(installation)
