@@ -13,6 +13,7 @@ import requests
 from django.utils import translation
 
 from importer import pacing
+from importer.dbtime import db_now
 from importer.exceptions import StopRequested
 from importer.models import Breaker, SourceState
 from importer.pacing import SourceResting
@@ -121,7 +122,7 @@ def test_retry_after_is_kept_by_the_breaker(standin: StandIn, status: str) -> No
     assert caught.value.retry_after == 600
     until = state().open_until
     assert until is not None
-    assert (until - pacing.db_now()).total_seconds() > 500
+    assert (until - db_now()).total_seconds() > 500
 
 
 def test_a_web_page_where_data_belong_is_a_ban(standin: StandIn) -> None:
@@ -208,7 +209,8 @@ def test_a_machine_without_a_network_is_told_so(standin: StandIn, monkeypatch: p
 
 
 def test_a_refused_connection_is_no_ban(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 9))])  # fmt: skip  # noqa: E501
+    closed_port = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 9))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [closed_port])
     with pytest.raises(SourceUnavailable, match="Connection refused"):
         ask()
 

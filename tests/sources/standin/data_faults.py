@@ -25,7 +25,9 @@ def faulty_bars(
         bars.append(replace(bars[-1], day=market.until + timedelta(days=400)))
     if "weekend_day" in faults:
         saturday = bars[-1].day - timedelta(days=bars[-1].day.weekday() + 2)
-        bars = sorted([*bars, replace(bars[-1], day=saturday)], key=lambda bar: bar.day)
+        # Not the same numbers as any other day's: AKShare drops rows that repeat one.
+        extra = replace(bars[-1], day=saturday, volume=bars[-1].volume + 100, amount=bars[-1].amount + bars[-1].close)
+        bars = sorted([*bars, extra], key=lambda bar: bar.day)
     if "high_below_low" in faults:
         bars[middle] = replace(bars[middle], high=bars[middle].low - 1)
     if "nan" in faults:
