@@ -7,6 +7,7 @@ own; AKShare another 30 MB. No module here may start a thread of ours: a fork co
 from __future__ import annotations
 
 import os
+from importlib import import_module
 
 from django.conf import settings
 
@@ -24,4 +25,5 @@ def preload() -> None:
     installed_calendar()
     default = SOURCES.get(settings.SOURCE)
     if settings.SOURCE == AUTO or (default is not None and default.network):
-        import akshare  # noqa: F401
+        # Not AKShare itself: its progress bars have to be silenced before it is imported.
+        import_module("importer.sources.akshare.eastmoney")
