@@ -15,12 +15,14 @@ from importer.dbtime import db_now
 from importer.overlap import Difference, differences
 from importer.sources.base import BadData, Banned, Source, SourceError, SourceUnavailable
 from importer.sources.fetching import current_context
+from importer.sources.rows import EXACT
 from importer.sources.validation import Finding, validate_bars
 from marketdata.texts import ExplainedError, Text
 
 logger = logging.getLogger(__name__)
 
-# A source that does not answer is asked so often for one stock before the next source's turn.
+# So often the last source is asked for one stock; before it, a source that does not answer has one try, so that a
+# silence of several sources leaves time for the one that would answer.
 ATTEMPTS = 3
 
 
@@ -87,7 +89,8 @@ def ask(
 ) -> Answer:
     """Return the bars of ``symbol`` from the first source that gives them.
 
-    1. A source whose breaker is open is passed over; one that does not answer is asked again, then the next.
+    1. A source whose breaker is open is passed over; one that does not answer gives way to the next, the last is
+       asked again.
     2. An answer that does not validate counts as none; the next source may do better. So does one that differs
        from most of the ``stored`` bars of the same days: it is adjusted, or about another stock.
     3. An empty answer counts when the source reads this machine's files or is simulated, when a second source
@@ -96,7 +99,8 @@ def ask(
     """
     tried = _Tried()
     for source in sources:
-        answer = _ask_one(source, symbol, start, end, today, stored, tried)
+        attempts = ATTEMPTS if source is sources[-1] else 1
+        answer = _ask_one(source, symbol, start, end, today, stored, tried, attempts)
         if answer is None:
             continue
         if not answer.frame.empty or source.local or source.simulated or has_history or tried.empty_from:
@@ -125,9 +129,10 @@ def _ask_one(
     today: date,
     stored: pd.DataFrame | None,
     tried: _Tried,
+    attempts: int,
 ) -> Answer | None:
     refusal: SourceError | None = None
-    for _attempt in range(ATTEMPTS):
+    for _attempt in range(attempts):
         context = current_context()
         if context is not None:
             context.raise_if_stopping()
@@ -137,8 +142,21 @@ def _ask_one(
         tried.attempts += 1
         try:
             frame = source.daily_bars(symbol, start, end)
-            validated = validate_bars(frame, symbol=symbol, source=source.name, start=start, end=end, today=today)
+            validated = validate_bars(
+                frame,
+                symbol=symbol,
+                source=source.name,
+                start=start,
+                end=end,
+                today=today,
+                precision=getattr(source, "precision", EXACT),
+            )
             off = _compare(stored, validated.frame, symbol, source)
+        except pacing.SourceResting:
+            # Nothing was sent: another lane was refused meanwhile, or no slot came in time.
+            tried.attempts -= 1
+            tried.resting.append(source.name)
+            return None
         except (Banned, SourceUnavailable) as error:
             logger.info("%s from %s: %s", symbol, source.name, error)
             refusal = error
