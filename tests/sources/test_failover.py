@@ -1,0 +1,92 @@
+"""One stock and several sources, each asked through the gate: who gives the bars, and what is said of the others."""
+
+from __future__ import annotations
+
+import time
+from datetime import date
+from typing import Any
+
+import pytest
+
+from importer.asking import AllSourcesRest, Answer, NoSourceAnswered, ask
+from importer.models import SourceState
+from importer.sources.akshare.eastmoney import Eastmoney
+from importer.sources.akshare.sina import Sina
+from importer.sources.akshare.tencent import Tencent
+from importer.sources.base import Source
+from importer.sources.fetching import FetchContext, fetching
+from tests.sources.expected import expected_bars, same_bars
+from tests.sources.standin import StandIn
+
+START, END = date(2024, 1, 1), date(2024, 6, 28)
+ALL: list[Source] = [Eastmoney(), Sina(), Tencent()]
+
+
+def fetch(symbol: str = "600519.SH", sources: list[Source] = ALL, seconds: float = 30.0) -> Answer:
+    with fetching(FetchContext(time.monotonic() + seconds, lambda: False)):
+        return ask(sources, symbol, START, END, today=END, has_history=False)
+
+
+def test_the_first_source_that_answers_is_the_one_that_is_remembered(standin: StandIn) -> None:
+    answer = fetch()
+    assert answer.source == "eastmoney"
+    assert same_bars(answer.frame, expected_bars(standin, "600519.SH", START, END, lots=True))
+
+
+@pytest.mark.parametrize("kind", ["reset", "403", "502", "html", "truncated", "wrong_symbol", "adjusted"])
+def test_what_one_source_cannot_give_the_next_one_is_asked_for(standin: StandIn, kind: str) -> None:
+    standin.fault(kind, host="eastmoney")
+    answer = fetch()
+    assert answer.source == "sina"
+    assert same_bars(answer.frame, expected_bars(standin, "600519.SH", START, END))
+
+
+def test_the_third_source_is_asked_when_two_do_not_answer(standin: StandIn, settings: Any) -> None:
+    settings.REQUEST_TIMEOUT = 0.3
+    standin.fault("silence", host="eastmoney")
+    standin.fault("drip", host="sina")
+    assert fetch(seconds=5.0).source == "tencent"
+
+
+def test_a_source_that_rests_is_passed_over_without_a_request(standin: StandIn) -> None:
+    standin.fault("403", host="eastmoney", seconds=600)
+    fetch()
+    standin.clear_door()
+    assert fetch().source == "sina"
+    assert standin.arrivals("eastmoney") == []
+
+
+def test_each_source_has_its_reason_when_none_can_give_the_stock(standin: StandIn) -> None:
+    standin.fault("502", host="eastmoney")
+    standin.fault("wrong_symbol", host="sina")
+    with pytest.raises(NoSourceAnswered) as caught:
+        fetch("600519.SH", [Eastmoney(), Sina()])
+    assert [(refusal.source, refusal.code) for refusal in caught.value.refusals] == [
+        ("eastmoney", "source_unavailable"),
+        ("sina", "bad_data"),
+    ]
+
+
+def test_while_all_sources_rest_no_stock_is_to_blame(standin: StandIn) -> None:
+    standin.fault("429", seconds=600)
+    with pytest.raises(NoSourceAnswered):
+        fetch()
+    with pytest.raises(AllSourcesRest):
+        fetch()
+
+
+def test_an_empty_answer_counts_when_a_second_source_agrees(standin: StandIn) -> None:
+    assert fetch("301999.SZ").frame.empty
+
+
+def test_an_unknown_stock_is_a_failure_with_each_sources_reason(standin: StandIn) -> None:
+    with pytest.raises(NoSourceAnswered) as caught:
+        fetch("601999.SH")
+    assert [refusal.code for refusal in caught.value.refusals] == ["unknown_symbol", "unknown_symbol", "empty_answer"]
+
+
+def test_a_stock_that_runs_out_of_time_opens_no_breaker(standin: StandIn) -> None:
+    standin.fault("slow", seconds=1.0)
+    with pytest.raises(NoSourceAnswered):
+        fetch(seconds=0.3)
+    assert not SourceState.objects.exclude(troubles=0).exists()
