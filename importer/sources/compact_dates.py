@@ -1,12 +1,13 @@
-"""Dates written as numbers, 20241225, as vendors' files have them."""
+"""Dates written as numbers, 20241225, as vendors' files have them; and which days a range leaves out."""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import numpy as np
 
-from importer.sources.rows import Dates
+from importer.sources.rows import Dates, Mask
 
 
 def dates_of_numbers(numbers: np.ndarray[Any, np.dtype[np.integer[Any]]]) -> Dates:
@@ -21,3 +22,12 @@ def dates_of_numbers(numbers: np.ndarray[Any, np.dtype[np.integer[Any]]]) -> Dat
     real = (months >= 1) & (months <= 12) & (days >= 1) & (dates.astype("datetime64[M]") == first_days)
     real &= (years >= 1900) & (years <= 2200)
     return dates if real.all() else np.where(real, dates, np.datetime64("NaT", "D"))
+
+
+def outside(days: Dates, start: date | None, end: date | None) -> Mask:
+    """Return where a day is before ``start`` or after ``end`` (None: no bound).
+
+    A date that could not be read (NaT) is not: it has to be listed, not left out.
+    """
+    before = np.zeros(len(days), dtype=bool) if start is None else days < np.datetime64(start)
+    return before if end is None else before | (days > np.datetime64(end))

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_noop
 
 from importer.exceptions import BadRequest
 from importer.sources.base import BadData, ListedStock, SourceUnavailable, UnknownSymbol
-from importer.sources.compact_dates import dates_of_numbers
+from importer.sources.compact_dates import dates_of_numbers, outside
 from importer.sources.labels import label_of
 from marketdata.exceptions import BadSymbol
 from marketdata.symbols import board_of, parse_symbol, vendor_symbol
@@ -150,13 +150,8 @@ def _read_records(file: Path, symbol: str) -> np.ndarray[tuple[int], np.dtype[np
 def _bars(records: np.ndarray[tuple[int], np.dtype[np.void]], start: date | None, end: date | None) -> pd.DataFrame:
     days = dates_of_numbers(records["date"])
     if start is not None or end is not None:
-        # A date that cannot be read is not left out here: it has to be listed.
-        outside = np.zeros(len(days), dtype=bool)
-        if start is not None:
-            outside |= days < np.datetime64(start)
-        if end is not None:
-            outside |= days > np.datetime64(end)
-        records, days = records[~outside], days[~outside]
+        wanted = ~outside(days, start, end)
+        records, days = records[wanted], days[wanted]
     return pd.DataFrame(
         {
             "date": days.astype("datetime64[s]"),
