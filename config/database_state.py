@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.db import OperationalError, connection
+from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils.translation import gettext_noop
 
@@ -18,7 +18,7 @@ def database_problem() -> Text | None:
     try:
         executor = MigrationExecutor(connection)
         behind = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except OperationalError as error:
+    except DatabaseError as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         return Text(DOES_NOT_ANSWER, {"name": name, "error": reason})
     if behind:

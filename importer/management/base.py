@@ -110,7 +110,9 @@ class ExplainingCommand(BaseCommand):
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
-            return super().execute(*args, **options)
+            output = super().execute(*args, **options)
+            self.stdout.flush()
+            return output
         except BrokenPipeError:
             if not self._from_command_line:
                 raise

@@ -1,0 +1,65 @@
+"""Words about tasks that pages, API and command line share."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from django.utils.translation import gettext_noop
+
+from importer import lifecycle
+from importer.models import Action, ImportTask, Kind, Status
+from marketdata.texts import Text, moment, word
+
+_KINDS = {
+    Kind.IMPORT: gettext_noop("full import"),
+    Kind.UPDATE: gettext_noop("update"),
+    Kind.REPAIR: gettext_noop("repair"),
+}
+_STATES = {
+    Status.PENDING: gettext_noop("pending"),
+    Status.RUNNING: gettext_noop("running"),
+    Status.PAUSED: gettext_noop("paused"),
+    Status.COMPLETED: gettext_noop("completed"),
+    Status.FAILED: gettext_noop("failed"),
+    Status.CANCELLED: gettext_noop("cancelled"),
+}
+_ASKED = {
+    Action.CANCEL: gettext_noop("running, is being cancelled"),
+    Action.PAUSE: gettext_noop("running, is being paused"),
+    Action.STEP_ASIDE: gettext_noop("running, is stepping aside"),
+}
+
+
+def kind_text(task: ImportTask) -> Text:
+    """Return the task's kind in words."""
+    return Text(_KINDS[Kind(task.kind)])
+
+
+def state_text(task: ImportTask) -> Text:
+    """Return the task's state in words, with what was asked of it, why it waits, or how many stocks failed."""
+    if task.status == Status.RUNNING and task.requested_action:
+        return Text(_ASKED[Action(task.requested_action)])
+    if task.status == Status.RUNNING and task.waiting_until is not None:
+        return Text(gettext_noop("running, waits for its sources until %(at)s"), {"at": moment(task.waiting_until)})
+    if task.status == Status.PENDING and task.message_id == lifecycle.STEPPED_ASIDE_TEXT.msgid:
+        return Text(gettext_noop("pending (stepped aside for a task of higher priority)"))
+    if task.status == Status.COMPLETED and task.failed:
+        return Text(gettext_noop("completed, %(failed)s failed"), {"failed": task.failed})
+    return Text(_STATES[Status(task.status)])
+
+
+def request_text(task: ImportTask) -> Text:
+    """Return what the task is to do: kind, days, stocks and source."""
+    kept = task.parameters
+    symbols = kept.get("symbols")
+    values = {"kind": word(_KINDS[Kind(task.kind)]), "source": kept.get("source", ""), "end": kept.get("end", "")}
+    if symbols is None:
+        values["stocks"] = word(gettext_noop("all stocks"))
+    elif len(symbols) <= 3:
+        values["stocks"] = ", ".join(symbols)
+    else:
+        values["stocks"] = {"msgid": gettext_noop("%(count)s stocks"), "values": {"count": len(symbols)}}
+    if task.kind == Kind.UPDATE or not kept.get("start"):
+        return Text(gettext_noop("%(kind)s of %(stocks)s until %(end)s, source %(source)s"), values)
+    values["start"] = date.fromisoformat(kept["start"]).isoformat()
+    return Text(gettext_noop("%(kind)s of %(stocks)s from %(start)s to %(end)s, source %(source)s"), values)
