@@ -1,0 +1,79 @@
+"""The form that starts an import or an update: what was typed, and the request made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.translation import gettext_noop
+
+from importer.models import Kind
+from importer.sources.labels import label_of
+from importer.sources.registry import AUTO, SOURCES
+from importer.task_requests import DEFAULT_START, EARLIEST, TaskRequest, build_request
+
+RANGE_2021, RANGE_YEAR, RANGE_ALL, RANGE_OWN = "2021", "year", "all", "own"
+RANGES = {
+    RANGE_2021: gettext_noop("since 2021-01-01"),
+    RANGE_YEAR: gettext_noop("the last year"),
+    RANGE_ALL: gettext_noop("since each listing"),
+    RANGE_OWN: gettext_noop("other dates"),
+}
+
+
+@dataclass(frozen=True)
+class ImportForm:
+    """What was typed, as text; ``problem`` and ``problem_field`` when it could not become a request."""
+
+    range: str = RANGE_2021
+    start: str = ""
+    end: str = ""
+    symbols: str = ""
+    source: str = ""
+    path: str = ""
+    refresh: bool = False
+
+    @classmethod
+    def of(cls, data: Mapping[str, str]) -> ImportForm:
+        """Return the form as it was sent; what is missing is as on the first visit."""
+        chosen = data.get("range", RANGE_2021)
+        return cls(
+            range=chosen if chosen in RANGES else RANGE_2021,
+            start=data.get("start_date", "").strip(),
+            end=data.get("end_date", "").strip(),
+            symbols=data.get("symbols", "").strip(),
+            source=data.get("source", "").strip(),
+            path=data.get("path", "").strip(),
+            refresh=data.get("refresh", "") == "1",
+        )
+
+    def request(self, kind: Kind) -> TaskRequest:
+        """Return the request. Raises what ``build_request`` raises."""
+        common = {"symbols": self.symbols or None, "source": self.source or None, "path": self.path or None}
+        if kind == Kind.UPDATE:
+            return build_request(kind, symbols=common["symbols"], source=common["source"])
+        start, end = self._dates()
+        return build_request(kind, start=start, end=end, refresh=self.refresh, **common)
+
+    def _dates(self) -> tuple[str | date | None, str | None]:
+        if self.range == RANGE_OWN:
+            return self.start or None, self.end or None
+        if self.range == RANGE_YEAR:
+            return timezone.localdate() - timedelta(days=365), None
+        if self.path:
+            return None, None
+        return (EARLIEST if self.range == RANGE_ALL else DEFAULT_START), None
+
+
+def source_choices() -> list[tuple[str, str]]:
+    """Return the sources that the form offers, as (name, msgid): those that can work here."""
+    if settings.DEMO or settings.SOURCE == "simulated":
+        return [("simulated", label_of("simulated"))]
+    network = [(name, label_of(name)) for name, entry in SOURCES.items() if entry.network]
+    choices = [(AUTO, gettext_noop("Automatic (whichever answers)")), *network]
+    if settings.FILES_ROOT:
+        choices += [(name, label_of(name)) for name, entry in SOURCES.items() if entry.takes_path]
+    return choices

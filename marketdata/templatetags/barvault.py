@@ -1,0 +1,77 @@
+"""How pages write numbers, durations and times."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_noop
+
+from marketdata.texts import duration_text, moment_text
+
+register = template.Library()
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+@register.filter
+def number(value: int | float | None) -> str:
+    """Write a whole number with thousands separators; nothing for None."""
+    return "" if value is None else f"{value:,.0f}"
+
+
+@register.filter
+def duration(value: float | None) -> str:
+    """Write seconds as a duration; nothing for None."""
+    return "" if value is None else duration_text(value)
+
+
+@register.filter
+def size(value: int | None) -> str:
+    """Write bytes with a unit; nothing for None."""
+    if value is None:
+        return ""
+    amount, unit = float(value), _UNITS[0]
+    for unit in _UNITS:
+        if amount < 1000 or unit == _UNITS[-1]:
+            break
+        amount /= 1000
+    return f"{amount:,.1f} {unit}" if amount < 10 and unit != "B" else f"{amount:,.0f} {unit}"
+
+
+@register.filter
+def rate(value: float | None) -> str:
+    """Write a number of things per second: one decimal below 100."""
+    if value is None:
+        return ""
+    return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
+@register.filter
+def clock(value: datetime | None) -> SafeString | str:
+    """Write a moment as a time of day (the date before it when it is not today), the whole of it on hover."""
+    if value is None:
+        return ""
+    local = timezone.localtime(value)
+    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), _whole(local), moment_text(value))
+
+
+@register.filter
+def ago(value: datetime | None) -> SafeString | str:
+    """Write how long ago a moment was, the whole of it on hover."""
+    if value is None:
+        return ""
+    local = timezone.localtime(value)
+    passed = (timezone.now() - value).total_seconds()
+    if passed < 10:
+        words = gettext(gettext_noop("just now"))
+    else:
+        words = gettext(gettext_noop("%(time)s ago")) % {"time": duration_text(passed)}
+    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), _whole(local), words)
+
+
+def _whole(local: datetime) -> str:
+    return local.strftime("%Y-%m-%d %H:%M:%S")
