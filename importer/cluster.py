@@ -36,35 +36,22 @@ from importer.cluster_signs import Cell, SignsOfLife, watch_this_cluster
 from importer.cluster_watch import CALM, RestartHistory, Symptom, Watch
 from importer.hosts import Trouble
 from importer.parents import make_forks_die_with_parent, name_process, reap_adopted
+from importer.stop_signals import StopSignals
 
 logger = logging.getLogger(__name__)
 
 DISPATCH = "importer.dispatch.dispatch"
 # Who stops the main process allows it three seconds; lanes yield within one.
-STOP_GRACE = 2.0
+STOP_GRACE = 1.8
 _LOOK_EVERY = 0.2
 # Longer than SQLite's busy timeout: the dispatcher may wait for the database.
 _DISPATCHER_PATIENCE = 90.0
 
 
-class _StopSignals:
-    """Counts SIGTERM and SIGINT: the first asks everybody to yield, the second waits for nobody."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        stopping.reset()
-        signal.signal(signal.SIGTERM, self.receive)
-        signal.signal(signal.SIGINT, self.receive)
-
-    def receive(self, _signum: int, _frame: object) -> None:
-        self.count += 1
-        stopping.request_stop()
-
-
 class _OneRun(Cluster):  # type: ignore[misc]
     """One life of django-q2's cluster, without the parts of it that block or act inside a signal handler."""
 
-    def __init__(self, signals: _StopSignals) -> None:
+    def __init__(self, signals: StopSignals) -> None:
         self._signals = signals
         super().__init__()
 
@@ -149,7 +136,7 @@ class ClusterKeeper:
     """The main process: one run of the cluster after the other until it is asked to stop."""
 
     def __init__(
-        self, *, workers: int, signals: _StopSignals, dispatch: str = DISPATCH, ready: Callable[[], None] | None = None
+        self, *, workers: int, signals: StopSignals, dispatch: str = DISPATCH, ready: Callable[[], None] | None = None
     ) -> None:
         Conf.WORKERS = workers
         self._ready = ready
@@ -220,7 +207,7 @@ class ClusterKeeper:
             left = until - time.monotonic()
             if left <= 0:
                 return
-            time.sleep(min(left, _LOOK_EVERY))
+            self._signals.wait(min(left, _LOOK_EVERY))
 
     def _say_ready(self) -> None:
         if self._ready is not None:
@@ -237,7 +224,7 @@ class ClusterKeeper:
         while time.monotonic() < deadline and self._signals.count < 2:
             if not self._dispatcher.is_alive and (run is None or not run.sentinel.is_alive()):
                 break
-            time.sleep(0.05)
+            self._signals.wait(0.05)
         if run is not None:
             if run.sentinel.is_alive():
                 logger.warning("Not everything stopped in time: killing the rest.")
@@ -261,8 +248,9 @@ def run_cluster(
     # Log lines are for whoever looks after the machine, and are searched for: one language.
     translation.activate("en")
     name_process("bv-cluster")
+    stopping.reset()
     # Before the first import that takes its time: from here on a stop is never a traceback.
-    signals = _StopSignals()
+    signals = StopSignals((signal.SIGTERM, signal.SIGINT), stopping.request_stop)
     if preload is not None:
         preload()
     gc.collect()

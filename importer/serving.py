@@ -20,12 +20,13 @@ from pathlib import Path
 
 from importer.cluster_watch import RestartHistory
 from importer.parents import name_process, reap_adopted
+from importer.stop_signals import StopSignals
 from importer.supervised import environment_for_child
 
 logger = logging.getLogger(__name__)
 
-# Children allow their own work less: the cluster 2.0 s, the web server 1.5 s.
-STOP_GRACE = 2.6
+# Children allow their own work less: the cluster 1.8 s, the web server 1.5 s.
+STOP_GRACE = 2.4
 # A cluster that does not get going must not keep the page out of reach.
 READY_WITHIN = 20.0
 _LOOK_EVERY = 0.2
@@ -119,7 +120,7 @@ class Supervisor:
     def __init__(self, children: Sequence[Child], *, ready: Callable[[], None]) -> None:
         self._children = children
         self._ready: Callable[[], None] | None = ready
-        self._stop_signals = 0
+        self._signals = StopSignals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
 
     def run(self) -> None:
         """Start the children, keep them running, and stop them all within three seconds when asked.
@@ -127,21 +128,14 @@ class Supervisor:
         ``ready`` is called once, when all of them are ready, or when the first one is and the others let wait.
         """
         name_process("bv-serve")
-        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            # nohup has the hang-up ignored, and that is what its user wants.
-            if signal.getsignal(signum) is not signal.SIG_IGN:
-                signal.signal(signum, self._receive)
         began = time.monotonic()
-        while not self._stop_signals:
+        while not self._signals.count:
             for child in self._children:
                 child.tend()
             self._say_ready(time.monotonic() - began)
             reap_adopted(frozenset(child.pid for child in self._children if child.pid))
-            time.sleep(_LOOK_EVERY)
+            self._signals.wait(_LOOK_EVERY)
         self._end()
-
-    def _receive(self, _signum: int, _frame: object) -> None:
-        self._stop_signals += 1
 
     def _say_ready(self, waited: float) -> None:
         if self._ready is None:
@@ -155,10 +149,10 @@ class Supervisor:
         for child in self._children:
             child.ask_to_stop()
         deadline = time.monotonic() + STOP_GRACE
-        while time.monotonic() < deadline and self._stop_signals < 2:
+        while time.monotonic() < deadline and self._signals.count < 2:
             if all(child.has_ended() for child in self._children):
                 break
-            time.sleep(0.02)
+            self._signals.wait(0.02)
         for child in self._children:
             child.kill()
 

@@ -6,25 +6,31 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from config.database_state import database_problem
 from importer.cluster import run_cluster
+from importer.management.base import Exit, ExplainingCommand, whole_number
 from importer.preloading import preload
 from importer.supervised import join_supervisor, say_ready
 
-BAD_INPUT = 2
 
-
-class Command(BaseCommand):
-    help = _("Runs the workers that import in the background, until Ctrl-C or SIGTERM.")
+class Command(ExplainingCommand):
+    summary = gettext_lazy("Runs the workers that import in the background, until Ctrl-C or SIGTERM.")
+    needs_database = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--workers", type=int, default=settings.WORKERS, help=_("workers (default: %(default)s)"))
+        parser.add_argument(
+            "--workers", type=whole_number, default=settings.WORKERS, help=_("workers (default: %(default)s)")
+        )
 
-    def handle(self, *_args: Any, **options: Any) -> None:
+    def run(self, **options: Any) -> int:
         # ``serve`` has looked already, and a database that is away for a while must not end a restarted cluster.
         if not join_supervisor() and (problem := database_problem()):
-            raise CommandError(str(problem), returncode=BAD_INPUT)
+            raise CommandError(str(problem), returncode=Exit.BAD_INPUT)
+        if options["workers"] < 1:
+            raise CommandError(_("There must be at least one worker."), returncode=Exit.BAD_INPUT)
         run_cluster(workers=options["workers"], preload=preload, ready=say_ready)
+        return Exit.OK
