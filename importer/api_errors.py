@@ -11,6 +11,7 @@ from django.utils.translation import gettext_noop
 from ninja.errors import ValidationError
 
 from importer.api_answers import problem
+from importer.api_paths import told
 from importer.estimate import NotEnoughSpace
 from importer.exceptions import BadRequest, EmptyDatabase, NotAllowedNow, NothingToRetry, UnknownTask
 from marketdata.exceptions import BadSymbol, MixedOrigins, UnknownStock
@@ -105,7 +106,7 @@ def unknown_field(field: str, known: Mapping[str, Any]) -> InvalidInput:
 
 
 def on_explained_error(_request: HttpRequest, error: ExplainedError) -> HttpResponse:
-    return problem(status_of(error), error.code, str(error), field_of(error))
+    return problem(status_of(error), error.code, told(str(error)), field_of(error))
 
 
 def on_invalid_input(_request: HttpRequest, error: InvalidInput) -> HttpResponse:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.utils import timezone
 
 from importer import progress
+from importer.api_paths import told, told_path
 from importer.estimate import Estimate
 from importer.hosts import trouble_of
 from importer.models import Failure, Host, ImportTask
@@ -25,7 +24,7 @@ def task_row(task: ImportTask) -> dict[str, Any]:
         "kind": task.kind,
         "status": task.status,
         "progress": task.progress,
-        "message": task.message,
+        "message": told(task.message, task.parameters.get("path")),
         "total": task.total,
         "done": task.done,
         "failed": task.failed,
@@ -46,11 +45,12 @@ def task_row(task: ImportTask) -> dict[str, Any]:
 
 
 def failure_row(failure: Failure) -> dict[str, Any]:
+    """Return a failure; its task is read for the path whose place is not told."""
     return {
         "symbol": failure.symbol,
         "source": failure.source,
         "code": failure.code,
-        "reason": failure.reason,
+        "reason": told(failure.reason, failure.task.parameters.get("path")),
         "attempts": failure.attempts,
         "finding": failure.finding,
         "at": _time(failure.at),
@@ -127,20 +127,9 @@ def _parameters(kept: Mapping[str, Any]) -> dict[str, Any]:
         "end_date": kept.get("end"),
         "symbols": kept.get("symbols"),
         "source": kept.get("source"),
-        "path": _shown_path(kept.get("path")),
+        "path": told_path(kept.get("path")),
         "refresh": bool(kept.get("refresh")),
     }
-
-
-def _shown_path(path: str | None) -> str | None:
-    """Return a path as callers may name it: below BARVAULT_FILES_ROOT. Of another one only the last part is told."""
-    if path is None:
-        return None
-    if settings.FILES_ROOT:
-        root = Path(settings.FILES_ROOT).resolve()
-        if Path(path).is_relative_to(root):
-            return str(Path(path).relative_to(root))
-    return Path(path).name
 
 
 def _time(moment: datetime | None) -> str | None:

@@ -92,7 +92,7 @@ def show_task(request: HttpRequest, task_id: str) -> HttpResponse:
 @strict
 def list_failures(request: HttpRequest, task_id: str, query: Query[FailureFilter]) -> HttpResponse:
     """Stocks that failed come first, then single rows (``finding``) that were not stored."""
-    failures = Failure.objects.filter(task=lifecycle.get_task(task_id)).order_by("finding", "id")
+    failures = Failure.objects.filter(task=lifecycle.get_task(task_id)).select_related("task").order_by("finding", "id")
     if query.finding is not None:
         failures = failures.filter(finding=query.finding)
     return _page(failures, query.limit, query.offset, failure_row)

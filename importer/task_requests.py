@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -251,6 +252,8 @@ def _checked_path(path: str | None, *, trusted: bool) -> str | None:
     resolved = (root / path).resolve()
     if not resolved.is_relative_to(root):
         raise BadRequest("path", gettext_noop("%(path)s is outside the folder that BARVAULT_FILES_ROOT names."), path=path)  # fmt: skip  # noqa: E501
+    if not os.path.exists(resolved):
+        raise BadRequest("path", gettext_noop("There is no %(path)s below the folder that BARVAULT_FILES_ROOT names."), path=path)  # fmt: skip  # noqa: E501
     return str(resolved)
 
 

@@ -1,0 +1,306 @@
+"""What is stored, read through the API: status, stocks, bars in three formats, estimates; and health."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from django.db import OperationalError
+from pytest_django import Settings
+
+from importer.dbtime import db_now
+from importer.models import Breaker, Host, SourceState, Status
+from marketdata.models import CorporateAction, Stock
+from marketdata.reading import load_bars
+from marketdata.store import store_bars
+from tests.importer.api_caller import Caller, error_of
+from tests.importer.factories import make_task
+
+pytestmark = pytest.mark.django_db
+
+DAYS = pd.to_datetime(["2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05"])
+
+
+@pytest.fixture
+def api() -> Caller:
+    return Caller()
+
+
+@pytest.fixture
+def moutai() -> Stock:
+    """A stock with four days, ex-dividend on the third."""
+    stock = make_stock("600519.SH", "贵州茅台", listed_on=date(2001, 8, 27))
+    frame = pd.DataFrame(
+        {
+            "date": DAYS,
+            "open": [10.0, 10.5, 9.6, 9.9],
+            "high": [10.6, 10.9, 10.0, 10.2],
+            "low": [9.9, 10.4, 9.5, 9.8],
+            "close": [10.5, 10.8, 9.9, 10.1],
+            "volume": np.array([1000, 1200, 900, 1100], np.int64),
+            "amount": [10250.0, 12780.0, 8775.0, 11000.0],
+        }
+    )
+    store_bars(stock.pk, frame, source="sina", simulated=False, covered=(date(2024, 1, 2), date(2024, 1, 5)))
+    CorporateAction.objects.create(stock=stock, ex_date=date(2024, 1, 4), cash_per_share=0.8)
+    return stock
+
+
+def make_stock(symbol: str, name: str = "", **values: Any) -> Stock:
+    code, exchange = symbol.split(".")
+    return Stock.objects.create(symbol=symbol, code=code, exchange=exchange, name=name, **values)
+
+
+def test_the_status_of_an_empty_database(api: Caller) -> None:
+    content = api.get("/status").json()
+    data = content["data"]
+    assert content["success"] is True
+    assert (data["stock_count"], data["bar_count"], data["stocks_up_to_date"]) == (0, 0, 0)
+    assert (data["first_date"], data["last_date"], data["active_task"], data["origin"]) == (None, None, None, None)
+    assert (data["workers"], data["hosts"], data["sources"]) == (0, [], [])
+    assert date.fromisoformat(data["newest_finished_day"]) <= date.today()
+    assert data["bytes_used"] > 0
+
+
+def test_the_status_tells_what_is_stored_who_works_and_how_the_sources_are(api: Caller, moutai: Stock) -> None:
+    now = db_now()
+    Host.objects.create(name="here", workers=3, pid=1, started_at=now, seen_at=now, version="1")
+    Host.objects.create(name="gone", workers=3, pid=2, started_at=now, seen_at=now - timedelta(minutes=5))
+    SourceState.objects.create(
+        source="eastmoney", breaker=Breaker.OPEN, open_until=now + timedelta(minutes=5), refusals=5, requests=70
+    )
+    running = make_task(status=Status.RUNNING)
+    make_task()
+    data = api.get("/status").json()["data"]
+    assert (data["stock_count"], data["stocks_with_bars"], data["bar_count"]) == (1, 1, 4)
+    assert (data["first_date"], data["last_date"], data["origin"]) == ("2024-01-02", "2024-01-05", "real")
+    assert (data["active_task"]["task_id"], data["waiting_tasks"]) == (str(running.pk), 1)
+    assert (data["workers"], [host["name"] for host in data["hosts"]]) == (3, ["here"])
+    (source,) = data["sources"]
+    assert (source["source"], source["breaker"], source["refusals"], source["requests"]) == ("eastmoney", "open", 5, 70)
+    assert source["next_try"].endswith("+08:00")
+
+
+def test_the_status_takes_few_queries(api: Caller, django_assert_max_num_queries: Callable[[int], Any]) -> None:
+    for number in range(20):
+        make_stock(f"60{number:04}.SH")
+        make_task()
+    with django_assert_max_num_queries(10):
+        api.get("/status")
+
+
+def test_stocks_are_listed_by_symbol_a_page_at_a_time(api: Caller, moutai: Stock) -> None:
+    make_stock("000001.SZ", "平安银行")
+    content = api.get("/stocks").json()
+    assert ([row["symbol"] for row in content["data"]], content["total"]) == (["000001.SZ", "600519.SH"], 2)
+    assert content["data"][1] == {
+        "symbol": "600519.SH", "code": "600519", "exchange": "SH", "name": "贵州茅台", "board": "",
+        "listed_on": "2001-08-27", "delisted_on": None, "first_bar": "2024-01-02", "last_bar": "2024-01-05",
+        "bar_count": 4, "covered_from": "2024-01-02", "covered_until": "2024-01-05",
+    }  # fmt: skip
+    second = api.get("/stocks", limit=1, offset=1).json()
+    assert ([row["symbol"] for row in second["data"]], second["total"]) == (["600519.SH"], 2)
+
+
+@pytest.mark.parametrize(
+    ("query", "symbols"),
+    [
+        ({"search": "茅台"}, ["600519.SH"]),
+        ({"search": "0051"}, ["600519.SH"]),
+        ({"search": " sh600519 "}, ["600519.SH"]),
+        ({"search": "600519.XSHG"}, ["600519.SH"]),
+        ({"search": "%"}, []),
+        ({"search": "_"}, []),
+        ({"search": "'; DROP TABLE marketdata_stock; --"}, []),
+        ({"search": "1"}, ["000001.SZ", "600519.SH"]),
+        ({"exchange": "SZ"}, ["000001.SZ"]),
+        ({"exchange": "SZ", "search": "茅台"}, []),
+        ({"search": ""}, ["000001.SZ", "600519.SH"]),
+    ],
+)
+def test_stocks_are_found_by_symbol_and_name(
+    api: Caller, moutai: Stock, query: dict[str, str], symbols: list[str]
+) -> None:
+    make_stock("000001.SZ", "平安银行")
+    content = api.get("/stocks", **query).json()
+    assert [row["symbol"] for row in content["data"]] == symbols
+    assert content["total"] == len(symbols)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"exchange": "sh"}, "exchange"),
+        ({"search": "x" * 41}, "search"),
+        ({"search": "a\x00"}, "search"),
+        ({"limit": "1000"}, "limit"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_named(api: Caller, query: dict[str, str], field: str) -> None:
+    assert error_of(api.get("/stocks", **query)) == (422, "bad_request", field)
+
+
+def test_bars_are_as_traded_unless_asked_otherwise(api: Caller, moutai: Stock) -> None:
+    content = api.get("/bars/600519").json()
+    assert {name: content[name] for name in content if name != "data"} == {
+        "success": True, "symbol": "600519.SH", "adjust": "none", "anchor": None, "as_of": None, "notes": [],
+        "total": 4,
+    }  # fmt: skip
+    assert content["data"][0] == {
+        "date": "2024-01-02", "open": 10.0, "high": 10.6, "low": 9.9, "close": 10.5, "volume": 1000, "amount": 10250.0,
+    }  # fmt: skip
+    assert [row["date"] for row in content["data"]] == [f"2024-01-0{day}" for day in (2, 3, 4, 5)]
+
+
+@pytest.mark.parametrize("symbol", ["600519", "600519.SH", "sh600519", "SH.600519", "600519.ss"])
+def test_a_stock_may_be_written_in_any_common_way(api: Caller, moutai: Stock, symbol: str) -> None:
+    assert api.get(f"/bars/{symbol}").json()["symbol"] == "600519.SH"
+    assert api.get(f"/bars/{symbol}.csv").status_code == 200
+
+
+def test_a_range_of_bars(api: Caller, moutai: Stock) -> None:
+    content = api.get("/bars/600519", start="2024-01-03", end="2024-01-04").json()
+    assert [row["date"] for row in content["data"]] == ["2024-01-03", "2024-01-04"]
+    assert api.get("/bars/600519", start="2025-01-01").json()["data"] == []
+
+
+@pytest.mark.parametrize(("adjust", "anchor"), [("qfq", "2024-01-05"), ("hfq", "2024-01-02"), ("broker", "2024-01-05")])
+def test_adjusted_bars_name_their_anchor_and_are_those_of_load_bars(
+    api: Caller, moutai: Stock, adjust: str, anchor: str
+) -> None:
+    content = api.get("/bars/600519", adjust=adjust).json()
+    assert (content["adjust"], content["anchor"]) == (adjust, anchor)
+    frame = load_bars("600519", adjust=adjust)
+    assert [row["close"] for row in content["data"]] == frame["close"].tolist()
+    assert frame["close"].tolist() != load_bars("600519")["close"].tolist()
+
+
+def test_prices_as_they_were_known_on_a_day(api: Caller, moutai: Stock) -> None:
+    content = api.get("/bars/600519", adjust="qfq", as_of="2024-01-03").json()
+    assert (content["as_of"], content["anchor"]) == ("2024-01-03", "2024-01-03")
+    assert [row["close"] for row in content["data"]] == [10.5, 10.8]
+
+
+def test_csv_is_what_pandas_reads(api: Caller, moutai: Stock) -> None:
+    response = api.get("/bars/600519.SH.csv", adjust="qfq")
+    assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert response.headers["Content-Disposition"] == 'attachment; filename="600519.SH-qfq-2024-01-05.csv"'
+    assert (response.headers["X-Barvault-Adjust"], response.headers["X-Barvault-Anchor"]) == ("qfq", "2024-01-05")
+    frame = pd.read_csv(io.BytesIO(response.content), parse_dates=["date"], index_col="date")
+    pd.testing.assert_frame_equal(frame, load_bars("600519", adjust="qfq"), check_index_type=False, check_flags=False)
+
+
+def test_parquet_is_what_pandas_reads(api: Caller, moutai: Stock) -> None:
+    response = api.get("/bars/600519.SH.parquet")
+    assert response.headers["Content-Type"] == "application/vnd.apache.parquet"
+    assert response.headers["Content-Disposition"] == 'attachment; filename="600519.SH.parquet"'
+    frame = pd.read_parquet(io.BytesIO(response.content))
+    assert list(frame.columns) == ["date", "open", "high", "low", "close", "volume", "amount"]
+    pd.testing.assert_frame_equal(frame.set_index("date"), load_bars("600519"), check_index_type=False)
+
+
+@pytest.mark.parametrize("suffix", ["", ".csv", ".parquet"])
+def test_a_stock_without_bars_has_an_empty_table(api: Caller, suffix: str) -> None:
+    make_stock("000001.SZ")
+    response = api.get(f"/bars/000001{suffix}", adjust="qfq")
+    assert response.status_code == 200
+    if suffix == ".csv":
+        assert response.content == b"date,open,high,low,close,volume,amount\n"
+
+
+@pytest.mark.parametrize("suffix", ["", ".csv", ".parquet"])
+def test_a_stock_that_is_not_stored_is_a_404_and_no_stock_a_422(api: Caller, suffix: str) -> None:
+    assert error_of(api.get(f"/bars/600519{suffix}")) == (404, "unknown_stock", None)
+    for symbol in ("AAPL", "000001.SH", "600519.SZ", "900901", "..", "%00", "6" * 300):
+        assert error_of(api.get(f"/bars/{symbol}{suffix}")) == (422, "bad_symbol", "symbol")
+
+
+@pytest.mark.parametrize("suffix", ["", ".csv", ".parquet"])
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"start": "2024"}, "start"),
+        ({"end": "2024-02-30"}, "end"),
+        ({"adjust": "front"}, "adjust"),
+        ({"as_of": "x"}, "as_of"),
+    ],
+)
+def test_a_range_that_makes_no_sense_is_named(
+    api: Caller, moutai: Stock, suffix: str, query: dict[str, str], field: str
+) -> None:
+    assert error_of(api.get(f"/bars/600519{suffix}", **query)) == (422, "bad_request", field)
+
+
+def test_an_estimate_says_what_an_import_would_take(api: Caller, settings: Settings) -> None:
+    settings.PACE_MIN, settings.PACE_MAX = 0.1, 0.3
+    data = api.get("/estimate", start_date="2024-01-01", end_date="2024-12-25", symbols="600519,000001").json()["data"]
+    assert (data["stocks"], data["skipped"], data["requests"], data["fits"]) == (2, 0, 2, True)
+    # 240 trading days from 2024-01-02 to 2024-12-25, and 0.2 s between two requests.
+    assert data["bars"] == 476
+    assert data["bytes_needed"] == 476 * 120
+    assert data["seconds"] == 0
+
+
+def test_an_estimate_is_refused_for_the_reasons_of_the_import(api: Caller) -> None:
+    assert error_of(api.get("/estimate", kind="update")) == (409, "empty_database", None)
+    assert error_of(api.get("/estimate", start_date="2090-01-01")) == (422, "bad_request", "start_date")
+    assert error_of(api.get("/estimate", kind="export")) == (422, "bad_request", "kind")
+    assert error_of(api.get("/estimate", symbols="600519,AAPL")) == (422, "bad_request", "symbols")
+
+
+def test_the_process_is_healthy_also_without_a_database(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_database(monkeypatch)
+    response = api.call("GET", "/healthz")
+    assert (response.status_code, response.json()) == (200, {"success": True, "status": "ok"})
+    assert api.call("HEAD", "/healthz").status_code == 200
+
+
+def test_a_server_without_workers_is_not_ready(api: Caller) -> None:
+    response = api.call("GET", "/readyz")
+    assert response.status_code == 503
+    assert response.json() == {
+        "success": False, "error": "not_ready", "message": response.json()["message"],
+        "missing": ["workers"], "checks": {"database": "ok", "queue": "ok", "workers": "missing"},
+    }  # fmt: skip
+
+
+def test_a_server_with_workers_is_ready(api: Caller) -> None:
+    Host.objects.create(name="here", workers=2, pid=1, started_at=db_now(), seen_at=db_now())
+    response = api.call("GET", "/readyz")
+    assert response.status_code == 200
+    assert response.json()["checks"] == {"database": "ok", "queue": "ok", "workers": "ok"}
+
+
+def test_a_server_without_a_database_is_not_ready(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_database(monkeypatch)
+    response = api.call("GET", "/readyz")
+    assert response.status_code == 503
+    assert response.json()["missing"] == ["database", "queue", "workers"]
+
+
+def break_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise OperationalError("the disk with /private/barvault.sqlite3 is gone")
+
+    monkeypatch.setattr("django.db.backends.utils.CursorWrapper.execute", refuse)
+
+
+def test_a_database_that_does_not_answer_is_a_503_that_tells_no_details(
+    api: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_database(monkeypatch)
+    response = api.get("/status")
+    assert error_of(response) == (503, "unavailable", None)
+    assert "private" not in response.content.decode()
+
+
+def test_an_unexpected_error_is_a_500_that_tells_no_details(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importer.api_data.data_status", lambda: 1 / 0)
+    response = api.get("/status")
+    assert error_of(response) == (500, "server_error", None)
+    assert "division" not in response.content.decode()
