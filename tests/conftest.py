@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+import hypothesis
 import psycopg
 import pytest
 import redis
@@ -19,6 +20,11 @@ from psycopg import sql
 from config.translations import compile_stale_catalogues
 
 SERVER_FIXTURES = {"postgresql_url": "postgresql", "redis_url": "redis"}
+
+
+# How long an example takes depends on what else this machine does.
+hypothesis.settings.register_profile("barvault", deadline=None)
+hypothesis.settings.load_profile("barvault")
 
 
 def pytest_configure() -> None:
