@@ -50,8 +50,6 @@ _PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTT
 class NotThere(SourceUnavailable):
     """HTTP status 404 or 410: the host answers, but has nothing under this address."""
 
-    code = "not_there"
-
 
 def banned(source: str, msgid: str, *, retry_after: float | None = None, **values: Any) -> Banned:
     return Banned(retry_after=retry_after, source=word(label_of(source)), detail=sentence(Text(msgid, values)))

@@ -170,3 +170,10 @@ def test_akshare_draws_no_progress_bars() -> None:
         [sys.executable, "-c", script], env=dict(os.environ), capture_output=True, text=True, timeout=60, check=True
     )
     assert run.stderr == ""
+
+
+def test_an_error_inside_the_decoder_is_bad_data() -> None:
+    from akshare.stock.stock_zh_a_sina import py_mini_racer
+
+    with pytest.raises(BadData, match="AKShare cannot read"), asking("sina", "600519.SH"):
+        py_mini_racer.MiniRacer().eval("nothing.of.the.kind")

@@ -13,26 +13,36 @@ from contextlib import contextmanager
 
 import pandas as pd
 import requests
+from akshare.stock import stock_zh_a_sina
 from akshare.utils.demjson import JSONException
 from django.utils.translation import gettext_noop
-from py_mini_racer.py_mini_racer import MiniRacerBaseException
 
 from importer.sources.base import BAR_COLUMNS, BadData
 from importer.sources.gate_adapter import Passage, passing
 from importer.sources.labels import label_of
 from marketdata.texts import word
 
+
+def _javascript_errors() -> tuple[type[Exception], ...]:
+    """Return the errors of AKShare's JavaScript engine: which package that is depends on the system."""
+    engine = stock_zh_a_sina.py_mini_racer
+    modules = [engine, getattr(engine, "py_mini_racer", engine)]
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
+    own = [each for each in found if issubclass(each, Exception) and each.__module__.startswith("py_mini_racer")]
+    return tuple(dict.fromkeys(own))
+
+
 # requests' JSONDecodeError is a ValueError too; SyntaxError and AttributeError come from half an answer.
-UNREADABLE = (
+UNREADABLE: tuple[type[Exception], ...] = (
     LookupError,
     TypeError,
     ValueError,
     AttributeError,
     SyntaxError,
     JSONException,
-    MiniRacerBaseException,
     requests.RequestException,
     zipfile.BadZipFile,
+    *_javascript_errors(),
 )
 
 _UNREADABLE = gettext_noop(
@@ -80,10 +90,12 @@ def another_stock(source: str, symbol: str, other: str) -> BadData:
 def canonical(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a frame that has the columns of BAR_COLUMNS in their types, sorted by date.
 
-    ``volume`` is int64 unless a number is missing, which validation will find.
+    ``volume`` is int64 unless a number is missing, which validation will find; ``amount`` is rounded to 0.01 yuan,
+    since AKShare multiplies it in floating point.
     """
     columns = {name: pd.to_numeric(frame[name], errors="coerce").astype("float64") for name in BAR_COLUMNS[1:]}
     bars = pd.DataFrame({"date": pd.to_datetime(frame["date"], errors="coerce"), **columns})
+    bars["amount"] = bars["amount"].round(2)
     volume = bars["volume"].round()
     if volume.notna().all() and (volume.abs() < 2.0**62).all():
         bars["volume"] = volume.astype("int64")

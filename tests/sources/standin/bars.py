@@ -128,16 +128,19 @@ def _listed(count: int) -> Sequence[str]:
 def _made_up_bars(symbol: str, first: date, last: date) -> Sequence[StandInBar]:
     pause = SUSPENDED.get(symbol)
     days = [day for day in sessions() if first <= day <= last and not (pause and pause[0] <= day <= pause[1])]
-    chance = np.random.default_rng(zlib.crc32(symbol.encode()))
     count = len(days)
-    close = np.rint(np.exp(np.cumsum(chance.normal(0, 0.015, count))) * chance.uniform(500, 5000)).clip(100)
-    opened = np.rint(np.append(close[:1], close[:-1]) * (1 + chance.normal(0, 0.004, count))).clip(100)
-    high = np.rint(np.maximum(opened, close) * (1 + chance.uniform(0.001, 0.02, count)))
-    low = np.rint(np.minimum(opened, close) * (1 - chance.uniform(0.001, 0.02, count))).clip(1)
+    # A generator of its own for each column: a longer history begins like a shorter one.
+    level, drift, gap, up, down, size, odd, place = (
+        np.random.default_rng([zlib.crc32(symbol.encode()), column]) for column in range(8)
+    )
+    close = np.rint(np.exp(np.cumsum(drift.normal(0, 0.015, count))) * level.uniform(500, 5000)).clip(100)
+    opened = np.rint(np.append(close[:1], close[:-1]) * (1 + gap.normal(0, 0.004, count))).clip(100)
+    high = np.rint(np.maximum(opened, close) * (1 + up.uniform(0.001, 0.02, count)))
+    low = np.rint(np.minimum(opened, close) * (1 - down.uniform(0.001, 0.02, count))).clip(1)
     # Only the STAR Market and Beijing trade in single shares.
-    lots = chance.integers(10_000, 900_000, count)
-    volume = lots * 100 + (chance.integers(0, 100, count) if symbol[:2] in ("68", "92", "43") else 0)
-    average = low + (high - low) * chance.uniform(0.3, 0.7, count)
+    singles = odd.integers(0, 100, count) if symbol[:2] in ("68", "92", "43") else 0
+    volume = size.integers(10_000, 900_000, count) * 100 + singles
+    average = low + (high - low) * place.uniform(0.3, 0.7, count)
     return [
         StandInBar(day, int(o), int(h), int(lo), int(c), int(v), float(round(int(v) * a / 100)))
         for day, o, h, lo, c, v, a in zip(days, opened, high, low, close, volume, average, strict=True)

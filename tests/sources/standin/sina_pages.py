@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 
-from tests.sources.standin.bars import sessions
+from tests.sources.standin.bars import StandInBar, sessions
 from tests.sources.standin.data_faults import NOT_A_NUMBER, faulty_bars
 from tests.sources.standin.klc import encode_bars, encode_days
 from tests.sources.standin.requests_seen import Answer, Page
@@ -21,8 +21,7 @@ def bars(page: Page) -> Answer | None:
     if not rows:
         return None
     named = _vendor(symbol) if "wrong_symbol" not in page.faults else "sh600999"
-    # The format has no number that is none: what comes nearest is a close of nought.
-    rows = [replace(row, close=0) if row.close == NOT_A_NUMBER else row for row in rows]
+    rows = [_expressible(row) for row in rows]
     packed = encode_bars(rows)
     if "changed_columns" in page.faults:
         packed = encode_days(sessions())
@@ -42,6 +41,17 @@ def share_capital(page: Page) -> Answer:
 
 def calendar(page: Page) -> Answer:
     return Answer.text(f'var datelist="{encode_days(sessions())}";var KLC_TD_SH=datelist;', _SCRIPT)
+
+
+def _expressible(row: StandInBar) -> StandInBar:
+    """Return what comes nearest to a faulty bar in a format that has no missing numbers and counts the high and low
+    from the open, upwards and downwards.
+    """
+    if row.close == NOT_A_NUMBER:
+        return replace(row, close=0)
+    if row.high < row.low:
+        return replace(row, high=row.open, close=row.open + 100)
+    return row
 
 
 def _vendor(symbol: str) -> str:

@@ -1,0 +1,191 @@
+"""Each source and each fault: what the user sees, and that nothing wrong gets as far as being stored.
+
+The tables in ``docs/sources.md`` are made from what really happened here. When they are out of date:
+``BARVAULT_TEST_WRITE_DOCS=1 pytest tests/sources/test_fault_matrix.py``
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as project_settings
+from django.utils import translation
+
+from importer.models import SourceState
+from importer.pace_memory import memory
+from importer.sources.akshare.eastmoney import Eastmoney
+from importer.sources.akshare.sina import Sina
+from importer.sources.akshare.tencent import Tencent
+from importer.sources.base import SourceError
+from importer.sources.gate_adapter import close_connections
+from importer.sources.validation import validate_bars
+from tests.sources.expected import expected_bars
+from tests.sources.standin import StandIn, running_standin
+
+SYMBOL, START, END = "600519.SH", date(2024, 1, 2), date(2024, 6, 28)
+SOURCES = {"eastmoney": Eastmoney(), "sina": Sina(), "tencent": Tencent()}
+# Instead of the ten seconds that a request really has.
+LIMIT = 0.4
+DOCS = Path(project_settings.BASE_DIR) / "docs" / "sources.md"
+
+
+@dataclass(frozen=True)
+class Case:
+    words: str
+    kind: str
+    seconds: float = 0.0
+
+
+CASES = [
+    Case("connection reset", "reset"),
+    Case("silence for ever", "silence"),
+    Case("slow drip", "drip"),
+    Case("slow drip from the first byte on", "drip_headers"),
+    Case("answer broken off", "broken_off"),
+    Case("403", "403"),
+    Case("429 with Retry-After: 600", "429", 600),
+    Case("502", "502"),
+    Case("404", "404"),
+    Case("redirect to another site", "redirect"),
+    Case("HTML with status 200", "html"),
+    Case("empty body", "empty"),
+    Case("truncated answer", "truncated"),
+    Case("`data: null`, no data", "null"),
+    Case("another stock's data", "wrong_symbol"),
+    Case("a day in the future", "future_day"),
+    Case("a day without trading", "weekend_day"),
+    Case("high below low", "high_below_low"),
+    Case("a number is missing", "nan"),
+    Case("a day twice, with different prices", "duplicate_days"),
+    Case("other columns", "changed_columns"),
+    Case("volumes a hundred times too small", "lots"),
+    Case("adjusted prices", "adjusted"),
+    Case("certificate not trusted", "certificate"),
+]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a fault: the error's code ("" for none), the user's sentence, and what the breaker made of it."""
+
+    code: str
+    sentence: str
+    stored: int
+    wrong: int
+    troubles: int
+    opened: bool
+
+
+def outcome(standin: StandIn, name: str, case: Case) -> Outcome:
+    source = SOURCES[name]
+    code, sentence, stored, wrong = "", "", 0, 0
+    standin.fault(case.kind, host=name, seconds=case.seconds)
+    with translation.override("en"):
+        try:
+            frame = source.daily_bars(SYMBOL, START, END)
+            checked = validate_bars(
+                frame, symbol=SYMBOL, source=name, start=START, end=END, today=END, precision=source.precision
+            )
+            stored = len(checked.frame)
+            right = expected_bars(standin, SYMBOL, START, END).set_index("date")
+            wrong = sum(
+                row.date not in right.index or abs(row.close - right.loc[row.date, "close"]) > 1e-9
+                for row in checked.frame.itertuples()
+            )
+            sentence = " ".join(str(finding.text) for finding in checked.findings)
+        except SourceError as error:
+            code, sentence = error.code, str(error)
+    row = SourceState.objects.filter(pk=name).first()
+    troubles = row.troubles if row else 0
+    return Outcome(code, sentence, stored, wrong, troubles, row is not None and row.breaker == "open")
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    with running_standin(tmp_path_factory.mktemp("matrix"), until=END) as standin:
+        yield standin
+
+
+@pytest.fixture
+def clean(standin: StandIn, market: StandIn, settings: Any) -> Iterator[StandIn]:
+    settings.REQUEST_TIMEOUT = LIMIT
+    with market.redirected():
+        market.clear_faults()
+        forget()
+        yield market
+
+
+def forget() -> None:
+    SourceState.objects.all().delete()
+    memory.forget()
+    close_connections()
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.kind for case in CASES])
+@pytest.mark.parametrize("name", list(SOURCES))
+def test_nothing_wrong_is_ever_stored(clean: StandIn, name: str, case: Case) -> None:
+    found = outcome(clean, name, case)
+    assert found.wrong == 0
+    assert found.code or found.stored or case.kind == "null"
+
+
+def test_the_tables_in_the_docs_say_what_really_happens(clean: StandIn) -> None:
+    made = {name: table(clean, name) for name in SOURCES}
+    text = DOCS.read_text(encoding="utf-8")
+    if os.environ.get("BARVAULT_TEST_WRITE_DOCS"):
+        for name, lines in made.items():
+            text = replaced(text, name, lines)
+        DOCS.write_text(text, encoding="utf-8")
+    for name, lines in made.items():
+        assert replaced(text, name, lines) == text, f"the table of {name} is out of date: see this file's first lines"
+
+
+def table(standin: StandIn, name: str) -> str:
+    lines = ["| what happens | what the user sees | stored | breaker |", "| --- | --- | --- | --- |"]
+    for case in CASES:
+        standin.clear_faults()
+        forget()
+        found = outcome(standin, name, case)
+        lines.append(f"| {case.words} | {seen(found)} | {stored(found)} | {breaker(found)} |")
+    return "\n".join(lines)
+
+
+def seen(found: Outcome) -> str:
+    sentence = found.sentence.replace(f"within {LIMIT:g} s", "within 10 s")
+    sentence = sentence.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    return f"`{found.code}` {sentence}" if found.code else sentence or "–"
+
+
+def stored(found: Outcome) -> str:
+    everything = len(expected_range)
+    if found.stored == everything:
+        return "all"
+    return "nothing" if not found.stored else f"all but {everything - found.stored}"
+
+
+def breaker(found: Outcome) -> str:
+    if found.opened:
+        return "opens"
+    return "counts" if found.troubles else "–"
+
+
+expected_range: list[Any] = []
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _expected_range(market: StandIn) -> None:
+    expected_range[:] = market.market.bars(SYMBOL, START, END)
+
+
+def replaced(text: str, name: str, lines: str) -> str:
+    begin, end = f"<!-- faults of {name}: made by tests/sources/test_fault_matrix.py -->", f"<!-- end of {name} -->"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    assert rest, f"docs/sources.md has no place for the table of {name}"
+    return f"{before}{begin}\n{lines}\n{end}{after}"
