@@ -6,7 +6,6 @@ bar, and the prices before it still fit each other.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,13 +13,13 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-from django.db import connection
 from django.utils.translation import gettext_noop
 from numpy.typing import NDArray
 
 from marketdata import queries
 from marketdata.adjustment import Action, Adjust, Dates, Event, Factors, Floats, Occurrence, compose, factors
 from marketdata.bar_columns import PRICES
+from marketdata.either_database import Row, as_date, fetch_rows
 from marketdata.texts import Text
 
 # As pandas types DataFrame.attrs.
@@ -91,7 +90,7 @@ def load_factors(stock_ids: Sequence[int], adjustment: Adjustment, *, start: dat
 
 def occurrences_of(stock_ids: Sequence[int], *, after: date | None = None) -> dict[int, list[Occurrence]]:
     """Return each stock's actions with an ex-date after ``after`` (None: all) between their bars, by ex-date."""
-    rows = _rows(
+    rows = fetch_rows(
         queries.READ_OCCURRENCES_SQLITE,
         queries.READ_OCCURRENCES_POSTGRESQL,
         [stock_ids, after or date.min],
@@ -181,38 +180,17 @@ def event_flag_text(symbol: str, event: Event) -> Text | None:
 
 def _anchors(stock_ids: Sequence[int], as_of: date) -> dict[int, tuple[date | None, date | None]]:
     """Return each stock's first bar, and its newest one not after ``as_of``."""
-    rows = _rows(queries.READ_ANCHORS_SQLITE, queries.READ_ANCHORS_POSTGRESQL, [as_of, stock_ids])
-    return {stock_id: (_date(first), _date(newest)) for stock_id, first, newest in rows}
+    rows = fetch_rows(queries.READ_ANCHORS_SQLITE, queries.READ_ANCHORS_POSTGRESQL, [as_of, stock_ids])
+    return {stock_id: (as_date(first), as_date(newest)) for stock_id, first, newest in rows}
 
 
-def _rows(on_sqlite: str, on_postgresql: str, parameters: Sequence[date | Sequence[int]]) -> list[tuple[Any, ...]]:
-    postgresql = connection.vendor == "postgresql"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            on_postgresql if postgresql else on_sqlite,
-            [_parameter(value, postgresql) for value in parameters],
-        )
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
-
-
-def _parameter(value: date | Sequence[int], postgresql: bool) -> date | str | list[Any]:
-    if isinstance(value, date):
-        return value if postgresql else value.isoformat()
-    return list(value) if postgresql else json.dumps(list(value))
-
-
-def _occurrence(row: tuple[Any, ...]) -> Occurrence:
+def _occurrence(row: Row) -> Occurrence:
     _stock, ex_date, cash, new, rights, price, published, prev_date, prev_close, next_date, next_open = row
-    day = _date(ex_date)
+    day = as_date(ex_date)
     if day is None:
         raise ValueError("an action without an ex-date")
     action = Action(day, cash, new, rights, price, published)
-    return Occurrence(action, _date(prev_date), prev_close, _date(next_date), next_open)
-
-
-def _date(value: date | str | None) -> date | None:
-    return date.fromisoformat(value) if isinstance(value, str) else value
+    return Occurrence(action, as_date(prev_date), prev_close, as_date(next_date), next_open)
 
 
 def _iso(day: date | None) -> str | None:

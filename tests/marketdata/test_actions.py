@@ -3,8 +3,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from itertools import permutations
+from pathlib import Path
 
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
 
 from marketdata.actions import ListedAction, ex_rights_without_action, save_actions, stored_actions
 from marketdata.adjustment import Action
@@ -141,3 +144,47 @@ def test_an_ex_right_that_no_source_explains_is_listed(stock_id: int) -> None:
 
     assert (found.symbol, found.ex_date, found.previous_close) == (SYMBOL, DAY, 15.80)
     assert ex_rights_without_action() == []
+
+
+def csv_file(folder: Path, *rows: str) -> Path:
+    path = folder / "actions.csv"
+    header = "symbol,ex_date,cash_per_share,new_shares_per_share,rights_per_share,rights_price"
+    path.write_text("\n".join([header, *rows]), encoding="utf-8")
+    return path
+
+
+def test_import_actions_says_what_changed(stock_id: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = csv_file(tmp_path, "600000,2016-06-23,0.515,0.1,0,0", "000002,1997-07-14,0,0,0.237,4.5")
+
+    call_command("import_actions", path=path)
+
+    out = capsys.readouterr().out
+    assert "1 corporate actions added, 0 changed, 0 unchanged." in out
+    assert "1 actions were not stored: their 1 stocks are not in the database (000002.SZ)." in out
+    assert stored_actions(stock_id) == [DIVIDEND]
+
+
+def test_import_actions_stores_nothing_of_a_file_with_a_bad_row(stock_id: int, tmp_path: Path) -> None:
+    path = csv_file(tmp_path, "600000,2016-06-23,0.515,0.1,0,0", "600000,yesterday,0.515,0.1,0,0")
+
+    with pytest.raises(CommandError, match="line 3: “yesterday” is not a date") as raised:
+        call_command("import_actions", path=path)
+
+    assert raised.value.returncode == 2
+    assert stored_actions(stock_id) == []
+
+
+def test_import_actions_lists_what_contradicts_another_source(
+    stock_id: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_actions(listed(Action(DAY, cash_per_share=0.5)), source="tdx")
+
+    with pytest.raises(SystemExit) as raised:
+        call_command("import_actions", path=csv_file(tmp_path, "600000,2016-06-23,0.515,0.1,0,0"))
+
+    assert raised.value.code == 3
+    assert (
+        "600000.SH 2016-06-23: kept 0.515 yuan, 0.1 new shares, 0 rights at 0 (file), "
+        "not 0.5 yuan, 0 new shares, 0 rights at 0 (tdx)." in capsys.readouterr().out
+    )
+    assert stored_actions(stock_id) == [DIVIDEND]

@@ -1,0 +1,96 @@
+"""``python manage.py export_bars --format FORMAT --out DIR``: bars for other programs."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import gettext as _
+from rich.console import Console
+from rich.progress import Progress
+
+from config.database_state import database_problem
+from marketdata.adjusted import flag_texts, parse_adjustment
+from marketdata.adjustment import Adjust
+from marketdata.exceptions import MarketDataError
+from marketdata.export import ExportFailed, ExportResult, export_bars
+from marketdata.exports import FORMATS
+from marketdata.symbols import parse_symbols
+
+FAILED = 1
+BAD_INPUT = 2
+
+
+def iso_date(text: str) -> date:
+    """Return the date that an option names."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(_("“%(value)s” is not a date like 2024-05-31.") % {"value": text}) from None
+
+
+class Command(BaseCommand):
+    help = _(
+        "Writes bars to a folder that is whole or not there: CSV (a file per stock), Parquet (one file) or qlib's "
+        "format. Exit status: 0 written, 1 failed, 2 bad input."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--format", required=True, choices=list(FORMATS), help=_("file format"))
+        parser.add_argument(
+            "--out", type=Path, required=True, metavar="DIR", help=_("folder: new, empty, or an earlier export")
+        )
+        parser.add_argument("--symbols", metavar="S,…", help=_("only these stocks, separated by commas"))
+        parser.add_argument("--start", type=iso_date, metavar="D", help=_("first day"))
+        parser.add_argument("--end", type=iso_date, metavar="D", help=_("last day"))
+        parser.add_argument(
+            "--adjust", choices=[form.value for form in Adjust], default="none", help=_("adjustment of prices")
+        )
+        parser.add_argument(
+            "--as-of", type=iso_date, metavar="D", help=_("as known on this day: no later bar, no later ex-date")
+        )
+        parser.add_argument("--adjust-volume", action="store_true", help=_("adjust volumes for share changes too"))
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Export, then say what was written and what is in doubt."""
+        if problem := database_problem():
+            raise CommandError(str(problem), returncode=BAD_INPUT)
+        if options["adjust_volume"] and options["adjust"] == Adjust.NONE:
+            raise CommandError(_("--adjust-volume needs --adjust qfq, hfq or broker."), returncode=BAD_INPUT)
+        try:
+            result = self._export(options)
+        except ExportFailed as error:
+            raise CommandError(str(error), returncode=FAILED) from error
+        except MarketDataError as error:
+            raise CommandError(str(error), returncode=BAD_INPUT) from error
+        for text in flag_texts(result.said.get("flags", [])):
+            self.stderr.write(str(text))
+        self.stdout.write(
+            _("%(bars)s bars of %(stocks)s stocks were written to %(folder)s (adjustment: %(adjust)s).")
+            % {
+                "bars": f"{result.bars:,}",
+                "stocks": f"{result.stocks:,}",
+                "folder": result.folder,
+                "adjust": result.said["adjust"],
+            }
+        )
+
+    def _export(self, options: dict[str, Any]) -> ExportResult:
+        adjustment = parse_adjustment(options["adjust"], options["as_of"], options["adjust_volume"])
+        symbols = parse_symbols(options["symbols"]) if options["symbols"] else None
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
+            bar = progress.add_task(_("export"), total=None)
+            return export_bars(
+                options["format"],
+                options["out"],
+                symbols=symbols,
+                start=options["start"],
+                end=options["end"],
+                adjustment=adjustment,
+                on_progress=lambda done, total: progress.update(bar, completed=done, total=total),
+            )
