@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -130,7 +130,7 @@ def lanes_of(task: ImportTask) -> list[LaneSlot]:
     return list(LaneSlot.objects.filter(task=task).order_by("number"))
 
 
-def _by_turn(tasks: Sequence[ImportTask]) -> list[ImportTask]:
+def _by_turn(tasks: Iterable[ImportTask]) -> list[ImportTask]:
     first = next_pending_task()
     return sorted(tasks, key=lambda task: (first is None or task.pk != first.pk, task.status, -task.priority))
 

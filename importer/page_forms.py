@@ -52,11 +52,13 @@ class ImportForm:
 
     def request(self, kind: Kind) -> TaskRequest:
         """Return the request. Raises what ``build_request`` raises."""
-        common = {"symbols": self.symbols or None, "source": self.source or None, "path": self.path or None}
+        symbols, source = self.symbols or None, self.source or None
         if kind == Kind.UPDATE:
-            return build_request(kind, symbols=common["symbols"], source=common["source"])
+            return build_request(kind, symbols=symbols, source=source)
         start, end = self._dates()
-        return build_request(kind, start=start, end=end, refresh=self.refresh, **common)
+        return build_request(
+            kind, start=start, end=end, symbols=symbols, source=source, path=self.path or None, refresh=self.refresh
+        )
 
     def _dates(self) -> tuple[str | date | None, str | None]:
         if self.range == RANGE_OWN:

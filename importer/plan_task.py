@@ -57,11 +57,9 @@ def fetch_plan(task: ImportTask) -> Plan:
     if request.symbols is not None and _all_known(request.symbols):
         return Plan(request.symbols, (), True, False)
     listed, simulated = _fetch_list(request)
-    if request.symbols is None:
-        return Plan(_meant(request, listed), listed, True, simulated)
-    if listed is None:
-        return Plan(request.symbols, (), False, False)
-    return Plan(request.symbols, listed, True, simulated)
+    if request.symbols is not None:
+        return Plan(request.symbols, listed or (), listed is not None, simulated)
+    return Plan(_meant(request, listed or ()), listed or (), True, simulated)
 
 
 def save_plan(task: ImportTask, plan: Plan, hold: Hold) -> None:
@@ -104,9 +102,7 @@ def _stocks_with_bars(request: TaskRequest) -> list[str]:
     return list(Stock.objects.filter(bar_count__gt=0).order_by("symbol").values_list("symbol", flat=True))
 
 
-def _meant(request: TaskRequest, listed: Iterable[ListedStock] | None) -> list[str]:
-    if listed is None:
-        raise PlanFailed(gettext_noop("The list of stocks is not to be had. Try again later, or name the symbols."))
+def _meant(request: TaskRequest, listed: Iterable[ListedStock]) -> list[str]:
     symbols = [
         stock.symbol
         for stock in listed

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -129,7 +130,7 @@ class ChunkWork:
             stored=None if self.request.refresh else stored,
         )
 
-    def _missing(self, stock: Stock) -> Sequence[object]:
+    def _missing(self, stock: Stock) -> Sequence[date]:
         if self.request.kind != Kind.REPAIR:
             return ()
         bounds = repair_range(self.request, stock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from django.utils.translation import gettext_noop
 
@@ -66,7 +67,7 @@ def verdict(
     until, behind = complete_until(known)
     if until is None:
         return Verdict("empty", Text(gettext_noop("There are no bars yet")), detail)
-    values = {"day": until.isoformat(), "missing": missing_days, "behind": behind}
+    standing: dict[str, Any] = {"day": until.isoformat(), "missing": missing_days, "behind": behind}
     if missing_days and behind:
         sentence = gettext_noop(
             "Complete until %(day)s, %(missing)s trading days are missing; %(behind)s stocks are older"
@@ -77,4 +78,4 @@ def verdict(
         sentence = gettext_noop("Up to date, but %(behind)s stocks are older than %(day)s")
     else:
         sentence = gettext_noop("Complete until %(day)s, nothing is missing")
-    return Verdict("behind" if missing_days or behind else "complete", Text(sentence, values), detail)
+    return Verdict("behind" if missing_days or behind else "complete", Text(sentence, standing), detail)

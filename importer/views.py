@@ -28,6 +28,8 @@ from marketdata.texts import ExplainedError
 
 TASKS_PER_PAGE = 50
 FAILURES_PER_PAGE = 100
+# Where the form has a place for a sentence; any other problem is told above it.
+_FIELDS_SHOWN = frozenset({"start_date", "end_date", "symbols", "source"})
 
 
 @never_cache
@@ -170,7 +172,7 @@ def _data_page(
         "ranges": RANGES.items(),
         "sources": source_choices(),
         "problem": str(error) if error is not None else "",
-        "problem_field": error.field if isinstance(error, BadRequest) else "",
+        "problem_field": error.field if isinstance(error, BadRequest) and error.field in _FIELDS_SHOWN else "",
         **_estimated(form),
     }
     return render(request, "data.html", context, status=status)

@@ -1,0 +1,59 @@
+"""The data page's first line: one sentence from which somebody knows whether all is well."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from django.utils import translation
+
+from importer.verdict import Known, complete_until, verdict
+
+FRIDAY, THURSDAY = date(2026, 11, 20), date(2026, 11, 19)
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ([], (None, 0)),
+        ([Known(FRIDAY, 5000)], (FRIDAY, 0)),
+        ([Known(THURSDAY, 4000), Known(FRIDAY, 1000)], (THURSDAY, 0)),
+        ([Known(THURSDAY, 12), Known(FRIDAY, 4988)], (FRIDAY, 12)),
+        ([Known(None, 3), Known(FRIDAY, 4997)], (FRIDAY, 3)),
+    ],
+)
+def test_a_few_stocks_that_are_older_are_counted_beside_the_market(
+    known: list[Known], expected: tuple[date | None, int]
+) -> None:
+    assert complete_until(known) == expected
+
+
+@pytest.mark.parametrize(
+    ("known", "missing", "importing", "level", "sentence"),
+    [
+        ([], 0, None, "empty", "There are no bars yet"),
+        ([Known(FRIDAY, 9)], 0, None, "complete", "Complete until 2026-11-20, nothing is missing"),
+        ([Known(FRIDAY, 9)], 1, None, "behind", "Complete until 2026-11-20, 1 trading days are missing"),
+        (
+            [Known(THURSDAY, 1), Known(FRIDAY, 999)],
+            0,
+            None,
+            "behind",
+            "Up to date, but 1 stocks are older than 2026-11-20",
+        ),
+        ([Known(FRIDAY, 9)], 0, (2011, 5412), "filling", "The database is being filled: 2,011 of 5,412 stocks"),
+        ([], 0, (0, 0), "filling", "The database is being filled"),
+    ],
+)
+def test_the_sentence_says_how_the_data_stand(
+    known: list[Known], missing: int, importing: tuple[int, int] | None, level: str, sentence: str
+) -> None:
+    with translation.override("en"):
+        said = verdict(known, newest=FRIDAY, missing_days=missing, assumed=False, importing=importing)
+        assert (said.level, str(said.sentence)) == (level, sentence)
+
+
+def test_a_day_that_rests_on_an_assumed_calendar_says_so() -> None:
+    with translation.override("en"):
+        said = verdict([Known(FRIDAY, 9)], newest=FRIDAY, missing_days=0, assumed=True, importing=None)
+        assert "assumed" in str(said.detail)
