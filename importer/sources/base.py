@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-import pandas as pd
 from django.utils.translation import gettext_noop
 
 from marketdata.texts import ExplainedError
+
+if TYPE_CHECKING:
+    # Pages and short commands know sources by name and never see a frame: pandas takes them 0.3 s to load.
+    import pandas as pd
 
 BAR_COLUMNS = ("date", "open", "high", "low", "close", "volume", "amount")
 
