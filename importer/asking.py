@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import pandas as pd
+from django.conf import settings
 from django.utils.translation import gettext_noop
 
 from importer import pacing
@@ -21,8 +22,7 @@ from marketdata.texts import ExplainedError, Text
 
 logger = logging.getLogger(__name__)
 
-# So often the last source is asked for one stock; before it, a source that does not answer has one try, so that a
-# silence of several sources leaves time for the one that would answer.
+# A source that does not answer is asked so often for one stock, as long as that leaves time for those after it.
 ATTEMPTS = 3
 
 
@@ -89,8 +89,8 @@ def ask(
 ) -> Answer:
     """Return the bars of ``symbol`` from the first source that gives them.
 
-    1. A source whose breaker is open is passed over; one that does not answer gives way to the next, the last is
-       asked again.
+    1. A source whose breaker is open is passed over; one that does not answer is asked again while that leaves each
+       later one the time of a request, then the next.
     2. An answer that does not validate counts as none; the next source may do better. So does one that differs
        from most of the ``stored`` bars of the same days: it is adjusted, or about another stock.
     3. An empty answer counts when the source reads this machine's files or is simulated, when a second source
@@ -98,9 +98,9 @@ def ask(
     Raises NoSourceAnswered, AllSourcesRest (nothing was learnt: try again later) or StopRequested.
     """
     tried = _Tried()
-    for source in sources:
-        attempts = ATTEMPTS if source is sources[-1] else 1
-        answer = _ask_one(source, symbol, start, end, today, stored, tried, attempts)
+    for place, source in enumerate(sources):
+        later = len(sources) - 1 - place
+        answer = _ask_one(source, symbol, start, end, today, stored, tried, later)
         if answer is None:
             continue
         if not answer.frame.empty or source.local or source.simulated or has_history or tried.empty_from:
@@ -129,13 +129,15 @@ def _ask_one(
     today: date,
     stored: pd.DataFrame | None,
     tried: _Tried,
-    attempts: int,
+    later: int,
 ) -> Answer | None:
     refusal: SourceError | None = None
-    for _attempt in range(attempts):
+    for attempt in range(ATTEMPTS):
         context = current_context()
         if context is not None:
             context.raise_if_stopping()
+            if attempt and context.seconds_left() < later * settings.REQUEST_TIMEOUT:
+                break
         if source.paced and not pacing.can_ask(source.name):
             tried.resting.append(source.name)
             return None

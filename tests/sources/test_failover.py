@@ -45,7 +45,12 @@ def test_the_third_source_is_asked_when_two_do_not_answer(standin: StandIn, sett
     settings.REQUEST_TIMEOUT = 0.3
     standin.fault("silence", host="eastmoney")
     standin.fault("drip", host="sina")
-    assert fetch(seconds=5.0).source == "tencent"
+    assert fetch(seconds=1.0).source == "tencent"
+
+
+def test_a_source_that_refuses_now_and_then_is_asked_again(standin: StandIn) -> None:
+    standin.fault("403", host="eastmoney", times=2)
+    assert fetch().source == "eastmoney"
 
 
 def test_a_source_that_rests_is_passed_over_without_a_request(standin: StandIn) -> None:
@@ -67,12 +72,14 @@ def test_each_source_has_its_reason_when_none_can_give_the_stock(standin: StandI
     ]
 
 
-def test_while_all_sources_rest_no_stock_is_to_blame(standin: StandIn) -> None:
+def test_a_stock_whose_sources_all_want_to_be_left_alone_is_not_to_blame(standin: StandIn) -> None:
     standin.fault("429", seconds=600)
-    with pytest.raises(NoSourceAnswered):
-        fetch()
     with pytest.raises(AllSourcesRest):
         fetch()
+    standin.clear_door()
+    with pytest.raises(AllSourcesRest):
+        fetch()
+    assert standin.arrivals() == []
 
 
 def test_an_empty_answer_counts_when_a_second_source_agrees(standin: StandIn) -> None:
