@@ -6,15 +6,33 @@ from __future__ import annotations
 import os
 import sys
 
+BAD_INPUT = 2
+
 
 def main() -> None:
+    """Run a command. What keeps every command from starting is one sentence, too."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - whoever starts it with an older one is to read why
+        _refuse("Barvault needs Python 3.11 or newer: run `make install`, then .venv/bin/python manage.py.")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    try:
+        from django.core.exceptions import ImproperlyConfigured
+        from django.core.management import execute_from_command_line
+    except ImportError as error:
+        _refuse(f"{error}. Run `make install`, then use .venv/bin/python manage.py.")
     from config.translations import compile_stale_catalogues
 
     compile_stale_catalogues()
-    from django.core.management import execute_from_command_line
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        if "--traceback" in sys.argv:
+            raise
+        _refuse(str(error))
 
-    execute_from_command_line(sys.argv)
+
+def _refuse(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
+    sys.exit(BAD_INPUT)
 
 
 if __name__ == "__main__":

@@ -6,19 +6,18 @@ import os
 import socket
 from pathlib import Path
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from config.addresses import LOOPBACK_NAMES, is_loopback, names_of, origins_of
+from config.environment_values import EnvironmentValues, make_folder
 from config.secret_key import read_or_create_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+env = EnvironmentValues()
 env.read_env(env.str("BARVAULT_ENV_FILE", default=str(BASE_DIR / ".env")))
 
 DEMO = env.bool("BARVAULT_DEMO", default=False)
-VAR_DIR = Path(env.str("BARVAULT_VAR_DIR", default=str(BASE_DIR / "var")))
-VAR_DIR.mkdir(parents=True, exist_ok=True)
+VAR_DIR = make_folder(Path(env.str("BARVAULT_VAR_DIR", default=str(BASE_DIR / "var"))))
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="") or read_or_create_secret_key(VAR_DIR / "secret_key")
@@ -171,7 +170,7 @@ if ON_DIFFERENCE not in ("keep", "replace"):
 PACE_MIN = env.float("BARVAULT_PACE_MIN", default=0.1)
 PACE_MAX = env.float("BARVAULT_PACE_MAX", default=0.3)
 # The shortest gap of single sources, in place of PACE_MIN: "sina=0.5,tencent=0.3".
-PACE_FLOORS = {name: float(gap) for name, gap in env.dict("BARVAULT_PACE_FLOORS", default={}).items()}
+PACE_FLOORS = env.numbers("BARVAULT_PACE_FLOORS")
 # How long a source that refused is left alone: this long at first, twice as long each time, up to an hour.
 BREAKER_FIRST_REST = env.float("BARVAULT_BREAKER_FIRST_REST", default=30.0)
 BREAKER_LONGEST_REST = env.float("BARVAULT_BREAKER_LONGEST_REST", default=3600.0)

@@ -1,0 +1,56 @@
+"""A setting that cannot be read is named; its value, which may be a password, is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from config.environment_values import EnvironmentValues, make_folder
+from tests.importer.processes import Installation
+
+
+def values(**variables: str) -> EnvironmentValues:
+    env = EnvironmentValues()
+    env.ENVIRON = variables
+    return env
+
+
+@pytest.mark.parametrize(
+    ("read", "value", "words"),
+    [
+        (lambda env: env.int("NAME"), "many", "NAME is not a whole number."),
+        (lambda env: env.float("NAME"), "half", "NAME is not a number."),
+        (lambda env: env.numbers("NAME"), "sina", "NAME is not a list of NAME=NUMBER"),
+        (lambda env: env.numbers("NAME"), "sina=quick", "NAME is not a list of NAME=NUMBER"),
+        (lambda env: env.db_url("NAME"), "secret", "NAME is no address of a database"),
+    ],
+)
+def test_what_cannot_be_read_is_named_without_its_value(read: Any, value: str, words: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        read(values(NAME=value))
+    assert str(refusal.value).startswith(words)
+    assert value not in str(refusal.value)
+
+
+def test_what_can_be_read_is_read() -> None:
+    env = values(COUNT="3", GAPS="sina=0.5, tencent=0.3", DATABASE_URL="sqlite:////somewhere/file")
+    assert env.int("COUNT") == 3
+    assert env.numbers("GAPS") == {"sina": 0.5, "tencent": 0.3}
+    assert env.numbers("MISSING") == {}
+    assert env.db_url("DATABASE_URL")["NAME"] == "/somewhere/file"
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    assert make_folder(tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ImproperlyConfigured, match="BARVAULT_VAR_DIR"):
+        make_folder(tmp_path / "file" / "folder")
+
+
+def test_a_command_that_cannot_start_says_why_in_one_sentence(tmp_path: Path) -> None:
+    shown = Installation(tmp_path).manage("doctor", check=False, BARVAULT_PORT="five thousand")
+    assert (shown.returncode, shown.stdout, shown.stderr.count("\n")) == (2, "", 1)
+    assert shown.stderr.startswith("BARVAULT_PORT is not a whole number.")
