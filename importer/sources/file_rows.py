@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from importer.sources.arrays import Dates, Floats
 from importer.sources.base import BAR_COLUMNS, BadData, SourceUnavailable
-from importer.sources.compact_dates import dates_of_numbers
+from importer.sources.compact_dates import dates_of_numbers, dates_of_texts
 from importer.sources.file_formats import LABEL, SYMBOL_COLUMN, UNREADABLE, Kind, Layout
-from importer.sources.rows import Dates, Floats
 from marketdata.exceptions import BadSymbol
 from marketdata.symbols import parse_symbol
 from marketdata.texts import word
@@ -186,14 +186,4 @@ def _dates_of_texts(column: pa.ChunkedArray) -> Dates:
     plain = pc.replace_substring_regex(pc.utf8_trim_whitespace(column), "[-/.]", "")
     if pc.all(pc.match_substring_regex(plain, r"^\d{8}$"), skip_nulls=False).as_py():
         return dates_of_numbers(plain.cast(pa.int32()).to_numpy())
-    texts = column.to_pandas().astype(str).str.strip()
-    # Midnight where?
-    texts = texts.where(~texts.str.contains(r"[+Zz]"), "")
-    dates = pd.to_datetime(texts, format="%Y-%m-%d", errors="coerce")
-    # Years first, since nobody can tell 01/02/2024.
-    for form in ("%Y/%m/%d", "%Y%m%d", "ISO8601"):
-        if dates.notna().all():
-            break
-        dates = dates.fillna(pd.to_datetime(texts, format=form, errors="coerce"))
-    days: Dates = dates.to_numpy().astype("datetime64[D]")
-    return np.where(days == dates.to_numpy(), days, np.datetime64("NaT", "D"))
+    return dates_of_texts(column.to_pandas().astype(str))

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from django.utils.translation import gettext_noop
 
+from importer.sources.arrays import Floats
 from importer.sources.base import BadData
 from importer.sources.findings import REASONS, row_values
 from importer.sources.labels import label_of
-from importer.sources.rows import Floats, Precision, Rows, amount_fits
+from importer.sources.rows import Precision, Rows, amount_fits
 from marketdata.texts import word
 
 LOTS = gettext_noop(

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
-Dates = np.ndarray[Any, np.dtype[np.datetime64]]
-Mask = np.ndarray[Any, np.dtype[np.bool_]]
-Places = np.ndarray[Any, np.dtype[np.intp]]
+from importer.sources.arrays import Dates, Floats, Mask, Places
+from importer.sources.compact_dates import dates_of_texts
 
 PRICES = ("open", "high", "low", "close")
 # Average price and low..high are rounded to a tick each.
@@ -106,7 +104,7 @@ def _dates(column: pd.Series[Any]) -> Dates:
         # A count of what since when, or midnight where? Read as dates they would be other days.
         return np.full(len(column), np.datetime64("NaT"), dtype="datetime64[D]")
     else:
-        moments = pd.to_datetime(column.astype(str), format="ISO8601", errors="coerce").to_numpy()
+        return dates_of_texts(column.astype(str))
     days: Dates = moments.astype("datetime64[D]")
     at_midnight = days == moments
     return days if at_midnight.all() else np.where(at_midnight, days, np.datetime64("NaT", "D"))

@@ -20,12 +20,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from importer import pacing
+from importer.sources.arrays import Dates, Floats
 from importer.sources.base import BadData, Banned, ListedStock, SourceError, SourceUnavailable, UnknownSymbol
 from importer.sources.fetching import current_context
 from importer.sources.labels import label_of
 from importer.sources.simulated_listing import MARKET_OPENS, SimulatedStock, listing
-from importer.sources.simulated_market import Dates, Path, make_path, market_noise
-from importer.sources.simulated_noise import Floats, draw
+from importer.sources.simulated_market import Path, make_path, market_noise
+from importer.sources.simulated_noise import draw
 from importer.sources.validation import empty_bars
 from marketdata.texts import word
 from marketdata.trading_days import newest_finished_day, trading_days

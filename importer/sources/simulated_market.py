@@ -8,16 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
 import numpy as np
 
+from importer.sources.arrays import Dates, Floats, Ints, Mask
 from importer.sources.simulated_listing import SimulatedStock
-from importer.sources.simulated_noise import Floats, draw, draws, key_of
+from importer.sources.simulated_noise import draw, draws, key_of
 from marketdata.symbols import Board
-
-Ints = np.ndarray[Any, np.dtype[np.int64]]
-Dates = np.ndarray[Any, np.dtype[np.datetime64]]
 
 # The exchange's daily limits, in percent of the reference price, and how lively a board is.
 LIMIT_PERCENT = {Board.MAIN: 10, Board.CHINEXT: 20, Board.STAR: 20, Board.BEIJING: 30}
@@ -167,7 +164,7 @@ def _closes(
     return close, reference, actions
 
 
-def _suspended(stock: SimulatedStock, listed: Dates) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _suspended(stock: SimulatedStock, listed: Dates) -> Mask:
     suspended = np.zeros(len(listed), dtype=bool)
     for year in _years(listed):
         if draw(stock.key, "halt", year) < 0.15:

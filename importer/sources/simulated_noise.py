@@ -6,11 +6,11 @@ SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import numpy as np
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
+from importer.sources.arrays import Floats, Ints
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
@@ -23,7 +23,7 @@ def key_of(*parts: object) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
-def draws(key: int, counters: np.ndarray[Any, np.dtype[np.int64]], channels: int) -> Floats:
+def draws(key: int, counters: Ints, channels: int) -> Floats:
     """Return uniform numbers, 0 <= u < 1: one row for each of an even number of ``channels``, a column per counter."""
     pairs = np.arange(channels // 2, dtype=np.uint64)[:, None] * _CHANNEL
     bits = (counters.astype(np.uint64)[None, :] + np.uint64(key) + pairs) * _GOLDEN

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from importer.sources.arrays import Dates, Floats, Mask, Places
 from importer.sources.base import BAR_COLUMNS
 from importer.sources.findings import REASONS, Finding, describe
 from importer.sources.refusals import adjusted_stretch, columns_missing, refusal
-from importer.sources.rows import EXACT, PRICES, Dates, Floats, Mask, Places, Precision, Rows, amount_fits, read_rows
+from importer.sources.rows import EXACT, PRICES, Precision, Rows, amount_fits, read_rows
 
 __all__ = ["Finding", "Precision", "Validated", "empty_bars", "too_many", "validate_bars"]
 
