@@ -152,11 +152,11 @@ def test_a_database_on_a_remote_disk_is_named(kind: str, monkeypatch: pytest.Mon
         ("/mnt/c/data", "9p"),
         ("/mnt/cc", "ext4"),
         ("/home/me", "ext4"),
-        ("/home/over/it", "xfs"),
+        ("/data/over/it", "xfs"),
     ],
 )
 def test_the_deepest_and_latest_mount_counts(folder: str, kind: str) -> None:
-    mounts = [("/", "ext4"), ("/mnt/c", "9p"), ("/home/over", "nfs"), ("/home/over", "xfs")]
+    mounts = [("/", "ext4"), ("/mnt/c", "9p"), ("/data/over", "nfs"), ("/data/over", "xfs")]
     assert database._file_system_of(Path(folder), mounts) == kind
 
 
