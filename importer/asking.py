@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 # A source that does not answer is asked so often for one stock, as long as that leaves time for those after it.
 ATTEMPTS = 3
+# When none of several sources gave the stock, those that merely did not answer are asked again so often.
+ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,11 @@ class AllSourcesRest(ExplainedError):
 
 @dataclass
 class _Tried:
-    refusals: list[Refusal] = field(default_factory=list)
+    """``refusals``: the last one of each source. ``silent``: those that may be asked again, since only they failed."""
+
+    refusals: dict[str, Refusal] = field(default_factory=dict)
     resting: list[str] = field(default_factory=list)
+    silent: set[str] = field(default_factory=set)
     empty_from: list[str] = field(default_factory=list)
     attempts: int = 0
 
@@ -91,34 +96,53 @@ def ask(
 
     1. A source whose breaker is open is passed over; one that does not answer is asked again while that leaves each
        later one the time of a request, then the next.
-    2. An answer that does not validate counts as none; the next source may do better. So does one that differs
+    2. When none gave the stock, those that did not answer have another turn: one that refuses now and then must not
+       cost a stock while the others rest.
+    3. An answer that does not validate counts as none; the next source may do better. So does one that differs
        from most of the ``stored`` bars of the same days: it is adjusted, or about another stock.
-    3. An empty answer counts when the source reads this machine's files or is simulated, when a second source
+    4. An empty answer counts when the source reads this machine's files or is simulated, when a second source
        agrees, or when the stock has bars before the range (it is known, and has been suspended since).
     Raises NoSourceAnswered, AllSourcesRest (nothing was learnt: try again later) or StopRequested.
     """
     tried = _Tried()
-    for place, source in enumerate(sources):
-        later = len(sources) - 1 - place
-        answer = _ask_one(source, symbol, start, end, today, stored, tried, later)
-        if answer is None:
-            continue
-        if not answer.frame.empty or source.local or source.simulated or has_history or tried.empty_from:
-            return answer
-        tried.empty_from.append(source.name)
+    turn = list(sources)
+    for _round in range(ROUNDS if len(sources) > 1 else 1):
+        for place, source in enumerate(turn):
+            answer = _ask_one(source, symbol, start, end, today, stored, tried, later=len(turn) - 1 - place)
+            if answer is None:
+                continue
+            if not answer.frame.empty or source.local or source.simulated or has_history or tried.empty_from:
+                return answer
+            tried.empty_from.append(source.name)
+        turn = [source for source in turn if source.name in tried.silent]
+        if not turn or not _has_time():
+            break
+    raise _nothing(symbol, tried)
+
+
+def _nothing(symbol: str, tried: _Tried) -> NoSourceAnswered | AllSourcesRest:
+    """Return the error that says why there is no answer."""
+    refusals = list(tried.refusals.values())
     if tried.empty_from:
         name = tried.empty_from[-1]
         text = Text(
             gettext_noop("%(source)s sent no bars for %(symbol)s in this range, and no second source confirms it."),
             {"source": name, "symbol": symbol},
         )
-        tried.refusals.append(Refusal(name, "empty_answer", text))
-    if not tried.refusals:
-        raise AllSourcesRest(_next_try(tried.resting))
-    for name in tried.resting:
+        refusals.append(Refusal(name, "empty_answer", text))
+    if all(refusal.source in tried.resting for refusal in refusals):
+        return AllSourcesRest(_next_try(tried.resting))
+    for name in dict.fromkeys(tried.resting):
+        if name in tried.refusals:
+            continue
         rests = Text(gettext_noop("%(source)s rests after refusing requests."), {"source": name})
-        tried.refusals.append(Refusal(name, Banned.code, rests))
-    raise NoSourceAnswered(tried.refusals, max(1, tried.attempts))
+        refusals.append(Refusal(name, Banned.code, rests))
+    return NoSourceAnswered(refusals, max(1, tried.attempts))
+
+
+def _has_time() -> bool:
+    context = current_context()
+    return context is not None and context.seconds_left() >= settings.REQUEST_TIMEOUT
 
 
 def _ask_one(
@@ -132,6 +156,7 @@ def _ask_one(
     later: int,
 ) -> Answer | None:
     refusal: SourceError | None = None
+    tried.silent.discard(source.name)
     for attempt in range(ATTEMPTS):
         context = current_context()
         if context is not None:
@@ -168,7 +193,9 @@ def _ask_one(
             break
         return Answer(validated.frame, source.name, validated.findings, source.simulated, off)
     if refusal is not None:
-        tried.refusals.append(Refusal(source.name, refusal.code, refusal.text))
+        tried.refusals[source.name] = Refusal(source.name, refusal.code, refusal.text)
+    if isinstance(refusal, Banned | SourceUnavailable):
+        tried.silent.add(source.name)
     return None
 
 

@@ -53,6 +53,13 @@ def test_a_source_that_refuses_now_and_then_is_asked_again(standin: StandIn) -> 
     assert fetch().source == "eastmoney"
 
 
+def test_a_source_that_refuses_often_costs_no_stock_while_the_others_cannot_help(standin: StandIn) -> None:
+    standin.fault("429", host="eastmoney", seconds=600)
+    standin.fault("403", host="sina", times=4)
+    # Tencent does not know Beijing, and three tries of Sina are not enough.
+    assert fetch("430047.BJ").source == "sina"
+
+
 def test_a_source_that_rests_is_passed_over_without_a_request(standin: StandIn) -> None:
     standin.fault("403", host="eastmoney", seconds=600)
     fetch()
