@@ -133,6 +133,17 @@ def test_a_truncated_day_file_is_a_listed_failure_and_nothing_of_it_is_stored(gi
     assert str(file) in failure.reason
 
 
+def test_files_with_adjusted_prices_are_refused_before_anything_is_changed(give: Give, tmp_path: Path) -> None:
+    adjusted = bars(60)
+    adjusted[["open", "high", "low", "close"]] /= 2
+    adjusted.to_csv(tmp_path / "600001.SH.csv", index=False)
+    shown = give("import_bars", "--source", "files", "--path", str(tmp_path), "--inline")
+    assert (shown.status, shown.out, len(shown.err_lines)) == (2, "", 1)
+    assert "600001.SH" in shown.err
+    assert "Only raw prices are stored" in shown.err
+    assert not any(what_is_stored())
+
+
 BAD_INPUT: dict[str, tuple[list[str], str]] = {
     "a symbol that is none": (["--symbols", "hello"], "“hello” is not a stock symbol. Write it as 600519"),
     "an index": (["--symbols", "sh000001"], "sh000001"),

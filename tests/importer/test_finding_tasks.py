@@ -42,7 +42,9 @@ def test_the_id_or_its_beginning_finds_the_task(text: str) -> None:
     assert find_task(text).pk == ID
 
 
-@pytest.mark.parametrize("text", ["", "1a2", "zzzz", "1a2b3c4e", str(uuid.uuid4()), f"{ID}0", "%", "----"])
+@pytest.mark.parametrize(
+    "text", ["", "1a2", "zzzz", "1a2b3c4e", "9f3c1d20-0000-4000-8000-000000000001", f"{ID}0", "%", "----"]
+)
 def test_anything_else_is_an_unknown_task(text: str) -> None:
     with pytest.raises(UnknownTask):
         find_task(text)

@@ -8,21 +8,18 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from rich.console import Console
 from rich.progress import Progress
 
-from config.database_state import database_problem
+from importer.management.base import Exit, ExplainingCommand
 from marketdata.adjusted import flag_texts, parse_adjustment
 from marketdata.adjustment import Adjust
-from marketdata.exceptions import MarketDataError
 from marketdata.export import ExportFailed, ExportResult, export_bars
 from marketdata.exports import FORMATS
 from marketdata.symbols import parse_symbols
-
-FAILED = 1
-BAD_INPUT = 2
 
 
 def iso_date(text: str) -> date:
@@ -33,10 +30,19 @@ def iso_date(text: str) -> date:
         raise ArgumentTypeError(_("“%(value)s” is not a date like 2024-05-31.") % {"value": text}) from None
 
 
-class Command(BaseCommand):
-    help = _(
+class Command(ExplainingCommand):
+    summary = gettext_lazy(
         "Writes bars to a folder that is whole or not there: CSV (a file per stock), Parquet (one file) or qlib's "
         "format. Exit status: 0 written, 1 failed, 2 bad input."
+    )
+
+    examples = (
+        ("export_bars --format csv --out bars", gettext_lazy("raw bars, a file per stock")),
+        (
+            "export_bars --format parquet --out bars --adjust qfq --start 2021-01-01",
+            gettext_lazy("adjusted bars from 2021 on, in one file"),
+        ),
+        ("export_bars --format qlib --out qlib_data --adjust hfq", gettext_lazy("for qlib")),
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -55,18 +61,14 @@ class Command(BaseCommand):
         )
         parser.add_argument("--adjust-volume", action="store_true", help=_("adjust volumes for share changes too"))
 
-    def handle(self, *_args: Any, **options: Any) -> None:
-        """Export, then say what was written and what is in doubt."""
-        if problem := database_problem():
-            raise CommandError(str(problem), returncode=BAD_INPUT)
+    def run(self, **options: Any) -> int:
+        """Export, then say what was written and what is in doubt. Raises MarketDataError for bad input."""
         if options["adjust_volume"] and options["adjust"] == Adjust.NONE:
-            raise CommandError(_("--adjust-volume needs --adjust qfq, hfq or broker."), returncode=BAD_INPUT)
+            raise CommandError(_("--adjust-volume needs --adjust qfq, hfq or broker."), returncode=Exit.BAD_INPUT)
         try:
             result = self._export(options)
         except ExportFailed as error:
-            raise CommandError(str(error), returncode=FAILED) from error
-        except MarketDataError as error:
-            raise CommandError(str(error), returncode=BAD_INPUT) from error
+            raise CommandError(str(error), returncode=Exit.FAILED) from error
         for text in flag_texts(result.said.get("flags", [])):
             self.stderr.write(str(text))
         self.stdout.write(
@@ -78,6 +80,7 @@ class Command(BaseCommand):
                 "adjust": result.said["adjust"],
             }
         )
+        return Exit.OK
 
     def _export(self, options: dict[str, Any]) -> ExportResult:
         adjustment = parse_adjustment(options["adjust"], options["as_of"], options["adjust_volume"])

@@ -6,27 +6,25 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
-from config.database_state import database_problem
+from importer.management.base import Exit, ExplainingCommand
 from marketdata.action_files import COLUMNS, read_actions
 from marketdata.actions import ActionsResult, Conflict, save_actions
 from marketdata.adjustment import Action
-from marketdata.exceptions import MarketDataError
 
-BAD_INPUT = 2
-WITH_FINDINGS = 3
 SOURCE = "file"
 _NAMED = 5
 
 
-class Command(BaseCommand):
-    help = _(
+class Command(ExplainingCommand):
+    summary = gettext_lazy(
         "Stores corporate actions (dividends, bonus shares, rights) from a CSV file. All rows are stored, or none. "
         "Exit status: 0 stored, 3 stored and contradicting another source, 2 a file that cannot be right."
     )
+
+    examples = (("import_actions --path corporate_actions.csv", gettext_lazy("all rows of a file")),)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         columns = ",".join(COLUMNS)
@@ -39,17 +37,11 @@ class Command(BaseCommand):
             % {"columns": columns},
         )
 
-    def handle(self, *_args: Any, **options: Any) -> None:
-        """Read and check the whole file, store it in one transaction, say what changed."""
-        if problem := database_problem():
-            raise CommandError(str(problem), returncode=BAD_INPUT)
-        try:
-            result = save_actions(read_actions(options["path"]), source=SOURCE)
-        except MarketDataError as error:
-            raise CommandError(str(error), returncode=BAD_INPUT) from error
+    def run(self, **options: Any) -> int:
+        """Read and check the whole file, store it in one transaction, say what changed. Raises MarketDataError."""
+        result = save_actions(read_actions(options["path"]), source=SOURCE)
         self._report(result)
-        if result.conflicts:
-            raise SystemExit(WITH_FINDINGS)
+        return Exit.WITH_FAILURES if result.conflicts else Exit.OK
 
     def _report(self, result: ActionsResult) -> None:
         self.stdout.write(

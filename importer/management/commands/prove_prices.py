@@ -6,25 +6,27 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from rich.console import Console
 from rich.table import Table
 
-from config.database_state import database_problem
-from marketdata.exceptions import MarketDataError
+from importer.management.base import Exit, ExplainingCommand
 from marketdata.proof import Proof, ProofRow, prove, read_factors, steps_from_factors
 
-BAD_INPUT = 2
-WITH_FINDINGS = 3
 # Wide enough for the whole table where the output is no terminal.
 _PLAIN_WIDTH = 200
 
 
-class Command(BaseCommand):
-    help = _(
+class Command(ExplainingCommand):
+    summary = gettext_lazy(
         "Shows each ex-date of a stock: facts, theoretical price, the exchange's previous close, our step, a vendor's "
-        "step, the difference. Exit status: 0 nothing differs by more than 0.1 %%, 3 something does, 2 bad input."
+        "step, the difference. Exit status: 0 nothing differs by more than 0.1 percent, 3 something does, 2 bad input."
+    )
+
+    examples = (
+        ("prove_prices 600519", gettext_lazy("one stock")),
+        ("prove_prices 000002 --factors factors.csv", gettext_lazy("beside a vendor's factors")),
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -36,18 +38,12 @@ class Command(BaseCommand):
             help=_("CSV file with a vendor's 后复权 factors (columns date, factor) to compare with"),
         )
 
-    def handle(self, *_args: Any, **options: Any) -> None:
-        """Print the table, then what has to be known about single dates."""
-        if problem := database_problem():
-            raise CommandError(str(problem), returncode=BAD_INPUT)
-        try:
-            vendor = steps_from_factors(read_factors(options["factors"])) if options["factors"] else None
-            proof = prove(options["symbol"], vendor_steps=vendor)
-        except MarketDataError as error:
-            raise CommandError(str(error), returncode=BAD_INPUT) from error
+    def run(self, **options: Any) -> int:
+        """Print the table, then what has to be known about single dates. Raises MarketDataError for bad input."""
+        vendor = steps_from_factors(read_factors(options["factors"])) if options["factors"] else None
+        proof = prove(options["symbol"], vendor_steps=vendor)
         self._print(proof)
-        if proof.flagged_count:
-            raise SystemExit(WITH_FINDINGS)
+        return Exit.WITH_FAILURES if proof.flagged_count else Exit.OK
 
     def _print(self, proof: Proof) -> None:
         if not proof.rows:
