@@ -28,6 +28,8 @@ import pytest
 import redis
 from django.conf import settings
 
+from importer.cluster import STOP_GRACE
+
 T = TypeVar("T")
 
 # A slow machine under load is no failure; a test that hangs is one.
@@ -152,13 +154,13 @@ class Installation:
         self.wait_for_cluster(workers)
         return command
 
-    def start_cluster(self, workers: int = 2, *, dispatch: str, **environment: str) -> Command:
-        """Start a cluster with another function to hand out work, and wait until it takes messages."""
+    def start_cluster(self, workers: int = 2, *, dispatch: str, grace: float = STOP_GRACE) -> Command:
+        """Start a cluster with another function to hand out work, or another grace for those who are to stop."""
         code = (
-            "import django; django.setup(); from importer.cluster import run_cluster; "
-            f"run_cluster(workers={workers}, dispatch={dispatch!r})"
+            "import django; django.setup(); from importer import cluster; "
+            f"cluster.STOP_GRACE = {grace}; cluster.run_cluster(workers={workers}, dispatch={dispatch!r})"
         )
-        command = self._start([sys.executable, "-c", code], environment)
+        command = self._start([sys.executable, "-c", code], {})
         self.wait_for_cluster(workers)
         return command
 

@@ -42,18 +42,21 @@ def test_work_that_does_not_give_way_is_killed(installation: Installation) -> No
 
 
 def test_a_second_signal_waits_for_nobody(installation: Installation) -> None:
-    command = installation.start_qcluster()
+    command = installation.start_cluster(dispatch=f"{TASKS}.dispatch_nothing", grace=600)
     start_task(installation, "sleep", 600)
     command.send(signal.SIGTERM)
+    wait_until(lambda: "Stopping" in command.text(), "the stop has begun")
+    assert command.process.poll() is None
     command.send(signal.SIGINT)
     assert command.wait() == 0
     assert is_gone(installation)
 
 
-def test_ctrl_c_reaches_the_main_process_alone(installation: Installation) -> None:
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_group_reaches_the_main_process_alone(installation: Installation, signum: int) -> None:
     command = installation.start_qcluster()
     path = start_task(installation, "give_way", 600)
-    os.killpg(command.pid, signal.SIGINT)
+    os.killpg(command.pid, signum)
     assert command.wait() == 0
     assert path.read_text() == "gave way"
 
