@@ -19,7 +19,7 @@ from marketdata.symbols import Board
 # The exchange's daily limits, in percent of the reference price, and how lively a board is.
 LIMIT_PERCENT = {Board.MAIN: 10, Board.CHINEXT: 20, Board.STAR: 20, Board.BEIJING: 30}
 _VOLATILITY = {Board.MAIN: 0.019, Board.CHINEXT: 0.028, Board.STAR: 0.03, Board.BEIJING: 0.034}
-# Room for the rounding to ticks, so that a day without a limit stays within it.
+# Room for the rounding to ticks: a return that comes so near to a limit reaches it.
 _ROOM = 0.012
 _LOWEST, _HIGHEST = 5.0, 300.0
 _NO_LIMIT = 10_000_000
@@ -65,7 +65,7 @@ def make_path(stock: SimulatedStock, days: Dates, market: Floats) -> Path:
 
     ``market`` is what moves all stocks on each of these days (see ``market_noise``).
     1. Leave out the days before the listing, after the delisting, and those of suspensions.
-    2. A walk of returns, bounded by the limits and reflected at a lowest and a highest price, is the level.
+    2. A walk of returns, reflected at a lowest and a highest price, is the level.
     3. At corporate actions and at limits the level jumps: to the theoretical ex price, to the limit price.
     4. Around the closes, noise makes open, high, low, volume and an amount that fits them.
     """
@@ -80,7 +80,7 @@ def make_path(stock: SimulatedStock, days: Dates, market: Floats) -> Path:
 
     returns = _returns(noise[:3], moved, volatility)
     bound = np.log1p(limit / 100) - _ROOM
-    walk = _reflected(np.cumsum(np.clip(returns, -bound, bound)) + np.log(8 + 40 * draw(stock.key, "price") ** 2))
+    walk = _reflected(np.cumsum(returns) + np.log(8 + 40 * draw(stock.key, "price") ** 2))
     at_limit = np.flatnonzero(np.abs(returns) > bound)
     close, references, actions = _closes(stock, listed, days, walk, at_limit[at_limit > 0], limit)
 
