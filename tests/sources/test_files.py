@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -343,6 +345,24 @@ def test_a_split_that_has_to_give_way_goes_on_where_it_was(
 
 
 @pytest.mark.usefixtures("small_parts")
+def test_of_several_that_need_a_split_at_once_one_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path / "market.csv", csv_of(many()))
+    numbers: list[int] = []
+    write = file_split._write
+
+    def noting(part: file_rows.Part, folder: Path, number: int) -> None:
+        numbers.append(number)
+        write(part, folder, number)
+
+    monkeypatch.setattr(file_split, "_write", noting)
+    with ThreadPoolExecutor(4) as readers:
+        frames = list(readers.map(lambda symbol: read(tmp_path, symbol), SYMBOLS))
+    assert numbers == list(range(len(numbers)))
+    for symbol, frame in zip(SYMBOLS, frames, strict=True):
+        assert_frame_equal(frame, of_one(many(), symbol))
+
+
+@pytest.mark.usefixtures("small_parts")
 def test_a_part_that_was_written_by_half_is_written_again(tmp_path: Path, settings: object) -> None:
     written(tmp_path / "market.csv", csv_of(many()))
     Files(str(tmp_path)).stocks()
@@ -356,8 +376,6 @@ def test_a_part_that_was_written_by_half_is_written_again(tmp_path: Path, settin
 
 
 def test_splits_that_nobody_uses_any_more_are_removed(tmp_path: Path, settings: object) -> None:
-    import os
-
     written(tmp_path / "market.csv", csv_of(many(20)))
     Files(str(tmp_path)).stocks()
     (old,) = (settings.VAR_DIR / "split").iterdir()  # type: ignore[attr-defined]
