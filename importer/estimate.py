@@ -27,7 +27,7 @@ from marketdata.exceptions import BadSymbol
 from marketdata.models import Stock
 from marketdata.symbols import parse_symbol
 from marketdata.texts import ExplainedError
-from marketdata.trading_days import known_calendar
+from marketdata.trading_days import FIRST_DAY, known_calendar
 
 # How many A-shares there are, for a database that does not know their list yet.
 ASSUMED_STOCKS = 5400
@@ -87,12 +87,12 @@ def estimate(request: TaskRequest, now: datetime | None = None) -> Estimate:
 def check_space(request: TaskRequest) -> None:
     """Raise NotEnoughSpace when the bars of ``request`` will not fit on the database's disk.
 
-    Reads the stocks only where it could be tight.
+    Reads the stocks, or looks at the files, only where it could be tight.
     """
     room = space()
     if room.free is None:
         return
-    if request.path is None and fits(_at_most(request, room), room.free):
+    if fits(_at_most(request, room), room.free):
         return
     needed = estimate(request).bytes_needed
     if not fits(needed, room.free):
@@ -129,7 +129,9 @@ def _at_most(request: TaskRequest, room: Space) -> int:
         stocks = len(request.symbols)
     else:
         stocks = max(Stock.objects.count(), _assumed_stocks(request.source))
-    days = _day_counter().count(request.start or DEFAULT_START, request.end)
+    # Files may go back to the first day of the exchange.
+    first = request.start or (DEFAULT_START if request.path is None else FIRST_DAY)
+    days = _day_counter().count(first, request.end)
     return round(stocks * days * _bytes_per_bar(room))
 
 
