@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -32,6 +34,7 @@ class Claim:
     symbols: tuple[str, ...]
     cursor: int
     careful: bool
+    by_source: Mapping[str, int]
 
 
 def claim(task_id: UUID, lane: int, now: datetime) -> Claim | None:
@@ -56,13 +59,25 @@ def claim(task_id: UUID, lane: int, now: datetime) -> Claim | None:
         )
         if not taken:
             return None
-    return Claim(chunk.pk, chunk.generation + 1, tuple(chunk.symbols), chunk.cursor, bool(chunk.deaths))
+    return Claim(
+        chunk.pk, chunk.generation + 1, tuple(chunk.symbols), chunk.cursor, bool(chunk.deaths), chunk.by_source
+    )
 
 
 def advance(
-    claimed: Claim, cursor: int, now: datetime, *, done: int = 0, failed: int = 0, skipped: int = 0, rows: int = 0
+    claimed: Claim,
+    cursor: int,
+    now: datetime,
+    *,
+    done: int = 0,
+    failed: int = 0,
+    skipped: int = 0,
+    rows: int = 0,
+    by_source: Mapping[str, int] | None = None,
 ) -> None:
     """Move the cursor from ``cursor`` on by the stocks that are finished, and count them.
+
+    ``by_source`` are the chunk's counts from its beginning on; None leaves them as they are.
 
     Call it last in the transaction that stores their bars. Raises LostLease when another lane holds the chunk
     now: the transaction must be rolled back.
@@ -71,8 +86,12 @@ def advance(
     with connection.cursor() as database:
         database.execute(
             queries.ADVANCE_CHUNK,
-            (done + failed + skipped, done, failed, skipped, rows, lease, claimed.chunk_id, claimed.generation, cursor),
-        )
+            (
+                done + failed + skipped, done, failed, skipped, rows,
+                json.dumps(by_source) if by_source is not None else None,
+                lease, claimed.chunk_id, claimed.generation, cursor,
+            ),
+        )  # fmt: skip
         moved = database.rowcount
     if not moved:
         raise LostLease(lane=str(claimed.chunk_id))

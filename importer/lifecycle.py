@@ -232,7 +232,7 @@ def _reopen_if_all_failed(task_id: UUID) -> None:
         return
     Failure.objects.filter(task_id=task_id).delete()
     chunks.filter(isolated=True).delete()
-    chunks.update(cursor=0, done=0, failed=0, skipped=0, set_aside=0, rows=0, deaths=0)
+    chunks.update(cursor=0, done=0, failed=0, skipped=0, set_aside=0, rows=0, by_source={}, deaths=0)
     ImportTask.objects.filter(pk=task_id).update(done=0, failed=0, skipped=0, rows_written=0)
 
 

@@ -100,6 +100,7 @@ class ImportChunk(models.Model):
 
     ``generation`` fences: a lane that was thought dead holds an older one and writes nothing.
     ``deaths`` counts the lanes that died at this cursor; an ``isolated`` chunk holds one suspected stock.
+    ``by_source`` says how many of the ``done`` stocks each source gave.
     """
 
     task = models.ForeignKey(ImportTask, on_delete=models.CASCADE, related_name="chunks")
@@ -112,6 +113,7 @@ class ImportChunk(models.Model):
     skipped = models.PositiveIntegerField(default=0)
     set_aside = models.PositiveIntegerField(default=0)
     rows = models.BigIntegerField(default=0)
+    by_source = models.JSONField(default=dict)
     isolated = models.BooleanField(default=False)
     deaths = models.PositiveSmallIntegerField(default=0)
     generation = models.PositiveIntegerField(default=0)

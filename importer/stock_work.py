@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date
@@ -74,6 +74,7 @@ class ChunkWork:
         self.local = all(source.local for source in self.sources)
         self.list_known = bool(task.parameters.get("list_known"))
         self.today = timezone.localdate()
+        self.by_source: Mapping[str, int] = {}
 
     def run(self, claimed: Claim) -> None:
         """Work through the chunk until its end, or until the lane has to leave.
@@ -83,6 +84,7 @@ class ChunkWork:
         """
         stocks = Stock.objects.in_bulk(list(claimed.symbols[claimed.cursor :]), field_name="symbol")
         cursor, skips = claimed.cursor, 0
+        self.by_source = claimed.by_source
         ahead: _Job | None = None
         while cursor + skips < len(claimed.symbols):
             if ahead is None and self.lane.has_to_leave():
@@ -204,6 +206,9 @@ class ChunkWork:
             if findings:
                 Failure.objects.bulk_create(findings)
             nothing_new = not rows and job.stored is not None and not self.request.refresh
+            by_source = dict(self.by_source)
+            if not nothing_new:
+                by_source[answer.source] = by_source.get(answer.source, 0) + 1
             advance(
                 claimed,
                 cursor,
@@ -211,7 +216,9 @@ class ChunkWork:
                 done=0 if nothing_new else 1,
                 skipped=skips + (1 if nothing_new else 0),
                 rows=rows,
+                by_source=by_source,
             )
+        self.by_source = by_source
         return rows
 
     def _rows_to_write(self, frame: pd.DataFrame, stored: pd.DataFrame | None) -> pd.DataFrame:

@@ -105,6 +105,7 @@ class Migration(migrations.Migration):
                 ('skipped', models.PositiveIntegerField(default=0)),
                 ('set_aside', models.PositiveIntegerField(default=0)),
                 ('rows', models.BigIntegerField(default=0)),
+                ('by_source', models.JSONField(default=dict)),
                 ('isolated', models.BooleanField(default=False)),
                 ('deaths', models.PositiveSmallIntegerField(default=0)),
                 ('generation', models.PositiveIntegerField(default=0)),

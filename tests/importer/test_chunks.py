@@ -54,6 +54,18 @@ def test_the_cursor_moves_only_from_where_it_is(task: ImportTask) -> None:
         chunks.advance(claim, 0, db_now(), done=1)
 
 
+def test_what_each_source_gave_is_kept_for_the_next_lane(task: ImportTask) -> None:
+    make_chunk(task, ["600001.SH", "600002.SH", "600003.SH"])
+    claim = chunks.claim(task.pk, 0, db_now())
+    assert claim is not None
+    chunks.advance(claim, 0, db_now(), done=1, by_source={"sina": 1})
+    chunks.advance(claim, 1, db_now(), skipped=1)
+    chunks.release(claim)
+    later = chunks.claim(task.pk, 1, db_now())
+    assert later is not None
+    assert later.by_source == {"sina": 1}
+
+
 def test_a_released_chunk_goes_on_where_it_was(task: ImportTask) -> None:
     make_chunk(task, ["600001.SH", "600002.SH"])
     claim = chunks.claim(task.pk, 0, db_now())

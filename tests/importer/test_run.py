@@ -12,7 +12,7 @@ from importer import Progress, lifecycle, progress, run_import, stopping, task_r
 from importer.dispatch import dispatch
 from importer.exceptions import BadRequest, EmptyDatabase
 from importer.invariants import violations
-from importer.models import Failure, ImportTask, Kind, Status, Transition
+from importer.models import Failure, ImportChunk, ImportTask, Kind, Status, Transition
 from importer.run import follow_inline
 from importer.task_requests import build_request, submit
 from marketdata.models import Bar, Stock
@@ -40,6 +40,7 @@ def consistent(small_market: None) -> Iterator[None]:
     yield
     assert violations() == []
     assert verify_summaries() == []
+    assert all(sum(chunk.by_source.values()) == chunk.done for chunk in ImportChunk.objects.all())
 
 
 @pytest.fixture
