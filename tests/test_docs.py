@@ -7,14 +7,16 @@ import shlex
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import CommandError
 from django.urls import URLPattern, URLResolver, get_resolver
+from pytest_django import Settings
 
-BASE_DIR = Path(settings.BASE_DIR)
+BASE_DIR = Path(django_settings.BASE_DIR)
 READMES = (BASE_DIR / "README.md", BASE_DIR / "README.zh-CN.md")
 OUR_APPS = ("importer", "marketdata")
 # Only the tests and the set-up of the tests read them.
@@ -151,3 +153,13 @@ def test_a_command_line_in_the_documentation_is_accepted(document: str, command:
         parser.parse_args(arguments)
     except (CommandError, SystemExit) as error:
         pytest.fail(f"{document}: manage.py {command}: {error}")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
+def test_the_python_example_of_the_readme_runs(readme: Path, settings: Settings) -> None:
+    settings.SOURCE = "simulated"
+    (example,) = re.findall(r"^```python\n(.*?)^```", readme.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    assert not names["bars"].empty
