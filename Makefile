@@ -20,7 +20,7 @@ help:
 	@echo "make test      every test"
 	@echo "make lint      style, types, migrations, translations"
 	@echo "make bench     measure and judge the figures (ONLY=NAME for one, QUICK=1 for a look)"
-	@echo "make chaos     the kill tests, for long"
+	@echo "make chaos     kill processes at random, with new seeds, for MINUTES=30"
 	@echo "make messages  bring the translation catalogues in line with the sources"
 	@echo "make lock      make the lock files anew from requirements*.txt"
 	@echo "make clean     remove .venv and everything else that is made; the databases in var/ stay"
@@ -58,7 +58,8 @@ bench: $(DEV_STAMP)
 	@$(PYTHON) -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
 
 chaos: $(DEV_STAMP)
-	@BARVAULT_TEST_CHAOS_MINUTES=$(or $(MINUTES),10) $(PYTHON) -m pytest -q -m chaos
+	@end=$$(( $$(date +%s) + 60 * $(or $(MINUTES),30) )); \
+	while [ $$(date +%s) -lt $$end ]; do $(PYTHON) -m pytest -q tests/importer/test_chaos.py || exit 1; done
 
 messages: $(DEV_STAMP)
 	@$(PYTHON) -m config.catalogues update

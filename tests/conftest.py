@@ -56,12 +56,6 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def chaos_seconds() -> float:
-    """Return for how long a chaos test is to go on; ``make chaos`` asks for many minutes."""
-    return 60 * float(os.environ.get("BARVAULT_TEST_CHAOS_MINUTES", "0.4"))
-
-
-@pytest.fixture(scope="session")
 def postgresql_server() -> str:
     """Return the URL of a database on a server where this user may create others."""
     url = os.environ.get("BARVAULT_TEST_POSTGRESQL_URL", f"postgres://{getpass.getuser()}@127.0.0.1:5432/test")
