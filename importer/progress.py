@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop
 
 from importer.dbtime import db_now
 from importer.models import ImportChunk, ImportTask, Status
-from marketdata.texts import Text, seconds
+from marketdata.texts import Text, counted, seconds
 
 # The row is written at most this often, whatever the number of lanes.
 WRITE_EVERY = timedelta(seconds=1)
@@ -138,7 +138,7 @@ def refresh(task_id: UUID, *, doing: str = "", force: bool = False) -> Totals | 
 
 def starting_text(total: int) -> Text:
     """Return the sentence at 1 %."""
-    return Text(gettext_noop("Starting: %(total)s stocks to import."), {"total": total})
+    return Text(gettext_noop("Starting: %(stocks)s to import."), {"stocks": _stocks(total)})
 
 
 def running_text(totals: Totals, eta: float | None, doing: str) -> Text:
@@ -157,27 +157,30 @@ def running_text(totals: Totals, eta: float | None, doing: str) -> Text:
 def final_text(totals: Totals, elapsed: float) -> Text:
     """Return the sentence at 100 %, with the figures."""
     values: dict[str, Any] = {
-        "total": totals.total,
-        "done": totals.done,
-        "rows": totals.rows,
+        "done": _stocks(totals.done),
+        "rows": counted(totals.rows, "%(count)s bar", "%(count)s bars"),
         "skipped": totals.skipped,
-        "failed": totals.failed,
         "elapsed": seconds(elapsed),
     }
     if totals.failed:
+        values["failed"] = counted(totals.failed, "%(count)s failed stock", "%(count)s failed stocks")
         return Text(
             gettext_noop(
-                "Completed with %(failed)s failed stocks: %(done)s imported, %(skipped)s skipped, "
-                "%(rows)s bars written in %(elapsed)s."
+                "Completed with %(failed)s: %(done)s imported, %(skipped)s skipped, %(rows)s written in %(elapsed)s."
             ),
             values,
         )
     if not totals.rows:
-        return Text(gettext_noop("Completed: nothing new, all %(total)s stocks were up to date."), values)
+        nothing_new = gettext_noop("Completed: nothing new, %(stocks)s up to date.")
+        return Text(nothing_new, {"stocks": _stocks(totals.total)})
     return Text(
-        gettext_noop("Completed: %(done)s stocks imported, %(skipped)s skipped, %(rows)s bars written in %(elapsed)s."),
+        gettext_noop("Completed: %(done)s imported, %(skipped)s skipped, %(rows)s written in %(elapsed)s."),
         values,
     )
+
+
+def _stocks(number: int) -> dict[str, Any]:
+    return counted(number, "%(count)s stock", "%(count)s stocks")
 
 
 def of_task(task: ImportTask) -> Progress:

@@ -8,7 +8,8 @@ from django.utils.translation import gettext_noop
 
 from importer import lifecycle
 from importer.models import Action, ImportTask, Kind, Status
-from marketdata.texts import Text, moment, word
+from importer.sources.labels import label_of
+from marketdata.texts import Text, counted, moment, word
 
 _KINDS = {
     Kind.IMPORT: gettext_noop("full import"),
@@ -52,14 +53,15 @@ def request_text(task: ImportTask) -> Text:
     """Return what the task is to do: kind, days, stocks and source."""
     kept = task.parameters
     symbols = kept.get("symbols")
-    values = {"kind": word(_KINDS[Kind(task.kind)]), "source": kept.get("source", ""), "end": kept.get("end", "")}
+    values = {"kind": word(_KINDS[Kind(task.kind)]), "end": kept.get("end", "")}
+    values["source"] = word(label_of(kept.get("source", "")))
     if symbols is None:
         values["stocks"] = word(gettext_noop("all stocks"))
     elif len(symbols) <= 3:
         values["stocks"] = ", ".join(symbols)
     else:
-        values["stocks"] = {"msgid": gettext_noop("%(count)s stocks"), "values": {"count": len(symbols)}}
+        values["stocks"] = counted(len(symbols), "%(count)s stock", "%(count)s stocks")
     if task.kind == Kind.UPDATE or not kept.get("start"):
-        return Text(gettext_noop("%(kind)s of %(stocks)s until %(end)s, source %(source)s"), values)
+        return Text(gettext_noop("%(kind)s of %(stocks)s until %(end)s, source: %(source)s"), values)
     values["start"] = date.fromisoformat(kept["start"]).isoformat()
-    return Text(gettext_noop("%(kind)s of %(stocks)s from %(start)s to %(end)s, source %(source)s"), values)
+    return Text(gettext_noop("%(kind)s of %(stocks)s from %(start)s to %(end)s, source: %(source)s"), values)

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext_noop
 
-from marketdata.texts import Text
+from marketdata.texts import Text, counted
 
 # A stock or two that failed do not make the whole market look old: they are counted beside it.
 SHARE_THAT_COUNTS = 0.99
@@ -67,15 +67,17 @@ def verdict(
     until, behind = complete_until(known)
     if until is None:
         return Verdict("empty", Text(gettext_noop("There are no bars yet")), detail)
-    standing: dict[str, Any] = {"day": until.isoformat(), "missing": missing_days, "behind": behind}
+    standing: dict[str, Any] = {
+        "day": until.isoformat(),
+        "missing": counted(missing_days, "%(count)s trading day is missing", "%(count)s trading days are missing"),
+        "behind": counted(behind, "%(count)s stock is older", "%(count)s stocks are older"),
+    }
     if missing_days and behind:
-        sentence = gettext_noop(
-            "Complete until %(day)s, %(missing)s trading days are missing; %(behind)s stocks are older"
-        )
+        sentence = gettext_noop("Complete until %(day)s, %(missing)s; %(behind)s")
     elif missing_days:
-        sentence = gettext_noop("Complete until %(day)s, %(missing)s trading days are missing")
+        sentence = gettext_noop("Complete until %(day)s, %(missing)s")
     elif behind:
-        sentence = gettext_noop("Up to date, but %(behind)s stocks are older than %(day)s")
+        sentence = gettext_noop("Complete until %(day)s, but %(behind)s")
     else:
         sentence = gettext_noop("Complete until %(day)s, nothing is missing")
     return Verdict("behind" if missing_days or behind else "complete", Text(sentence, standing), detail)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext, gettext_noop, ngettext
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Text:
     """A sentence as it is stored: ``msgid`` (English, ``%(name)s`` placeholders) and JSON-able ``values``.
 
     ``str()`` renders it in the language that is active now. Whole numbers get thousands separators; a value
-    made by ``seconds()``, ``moment()``, ``word()`` or ``sentence()`` is put into words only then.
+    made by ``seconds()``, ``moment()``, ``word()``, ``counted()`` or ``sentence()`` is put into words only then.
     """
 
     msgid: str
@@ -60,6 +60,14 @@ def word(msgid: str) -> dict[str, Any]:
     return {"msgid": msgid, "values": {}}
 
 
+def counted(number: int, one: str, many: str) -> dict[str, Any]:
+    """Return a value for a Text that is a number with what it counts: ``1 stock``, ``37 stocks``.
+
+    ``one`` and ``many`` are msgids with the placeholder ``%(count)s``; catalogues find them here, as in ngettext.
+    """
+    return {"count": number, "one": one, "many": many}
+
+
 def sentence(text: Text) -> dict[str, Any]:
     """Return a value for a Text that is another Text."""
     return {"msgid": text.msgid, "values": dict(text.values)}
@@ -98,6 +106,9 @@ def _presented(value: Any) -> Any:
         return duration_text(value["seconds"])
     if "moment" in value:
         return moment_text(datetime.fromisoformat(value["moment"]))
+    if "one" in value:
+        one, many, count = value["one"], value["many"], value["count"]
+        return ngettext(one, many, count) % {"count": f"{count:,}"}
     if "all" in value:
         return " ".join(str(_presented(part)) for part in value["all"])
     return str(Text(value["msgid"], value["values"]))

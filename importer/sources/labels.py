@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_noop
 
 _LABELS = {
+    "auto": gettext_noop("automatic"),
     "eastmoney": gettext_noop("Eastmoney"),
     "sina": gettext_noop("Sina"),
     "tencent": gettext_noop("Tencent"),

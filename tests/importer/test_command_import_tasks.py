@@ -106,7 +106,7 @@ def test_show_tells_everything_about_a_running_task(give: Give) -> None:
     assert shown.status == 0
     for words in (
         str(task.pk),
-        "full import of all stocks from 2021-01-01 to 2024-12-25, source simulated",
+        "full import of all stocks from 2021-01-01 to 2024-12-25, source: Simulated market",
         "somebody",
         "1 of 3 finished: 1 imported, 0 skipped, 0 failed",
         "Chunks: 3; finished 1, being worked on 1, waiting 1.",

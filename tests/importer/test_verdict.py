@@ -33,13 +33,13 @@ def test_a_few_stocks_that_are_older_are_counted_beside_the_market(
     [
         ([], 0, None, "empty", "There are no bars yet"),
         ([Known(FRIDAY, 9)], 0, None, "complete", "Complete until 2026-11-20, nothing is missing"),
-        ([Known(FRIDAY, 9)], 1, None, "behind", "Complete until 2026-11-20, 1 trading days are missing"),
+        ([Known(FRIDAY, 9)], 1, None, "behind", "Complete until 2026-11-20, 1 trading day is missing"),
         (
             [Known(THURSDAY, 1), Known(FRIDAY, 999)],
             0,
             None,
             "behind",
-            "Up to date, but 1 stocks are older than 2026-11-20",
+            "Complete until 2026-11-20, but 1 stock is older",
         ),
         ([Known(FRIDAY, 9)], 0, (2011, 5412), "filling", "The database is being filled: 2,011 of 5,412 stocks"),
         ([], 0, (0, 0), "filling", "The database is being filled"),

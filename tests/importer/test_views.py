@@ -15,6 +15,7 @@ from importer.dbtime import db_now
 from importer.models import Failure, Host, ImportTask, Kind, LaneSlot, SourceState, Status
 from marketdata.models import Stock
 from marketdata.store import claim_origin
+from marketdata.texts import counted
 from tests.importer.factories import make_chunk, make_task
 
 pytestmark = pytest.mark.django_db
@@ -187,14 +188,14 @@ def test_an_unknown_task_is_not_found(browser: Client, path: str) -> None:
 def test_the_end_of_a_task_is_news_until_the_next_day(browser: Client, alive: Host) -> None:
     task = make_task(
         status=Status.COMPLETED,
-        message_id="Completed: nothing new, all %(total)s stocks were up to date.",
-        message_values={"total": 7},
+        message_id="Completed: nothing new, %(stocks)s up to date.",
+        message_values={"stocks": counted(7, "%(count)s stock", "%(count)s stocks")},
         started_at=db_now(),
         finished_at=db_now(),
     )
-    assert "nothing new, all 7 stocks" in shown(browser, "/data/live/")
+    assert "nothing new, 7 stocks" in shown(browser, "/data/live/")
     ImportTask.objects.filter(pk=task.pk).update(finished_at=timezone.now() - timedelta(hours=25))
-    assert "nothing new, all 7 stocks" not in shown(browser, "/data/live/")
+    assert "nothing new, 7 stocks" not in shown(browser, "/data/live/")
 
 
 def test_a_resting_source_says_why_and_until_when(browser: Client, alive: Host) -> None:
