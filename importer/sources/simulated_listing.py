@@ -19,6 +19,8 @@ from marketdata.trading_days import installed_calendar
 # The simulated exchange opened on this day; nothing is before it.
 MARKET_OPENS = date(2015, 1, 5)
 _LAST_LISTING = date(2024, 12, 20)
+# After the usual start of an import, so that a full import meets every stock.
+_FIRST_DELISTING = date(2021, 6, 1)
 _LISTED_AT_FIRST = 0.7
 _LISTED_BEFORE_2021 = 0.8
 _DELISTED = 0.04
@@ -85,7 +87,7 @@ def _symbols() -> Iterator[tuple[Board, str]]:
 def _stock(seed: int, number: int, board: Board, symbol: str, days: Sequence[date]) -> SimulatedStock:
     listed_on = _listed_on(draw(seed, symbol, "when"), draw(seed, symbol, "listed"), days)
     delisted_on = None
-    earliest = max(listed_on + timedelta(days=730), date(2018, 1, 2))
+    earliest = max(listed_on + timedelta(days=730), _FIRST_DELISTING)
     if draw(seed, symbol, "delisted") < _DELISTED and earliest < _LAST_LISTING:
         delisted_on = _between(earliest, _LAST_LISTING, draw(seed, symbol, "delisting"), days)
     return SimulatedStock(symbol, f"模拟{number + 1:04d}", board, listed_on, delisted_on, key_of(seed, symbol))
