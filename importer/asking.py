@@ -14,6 +14,7 @@ from django.utils.translation import gettext_noop
 from importer import pacing
 from importer.dbtime import db_now
 from importer.overlap import Difference, differences
+from importer.sources.arrays import Dates
 from importer.sources.base import BadData, Banned, Source, SourceError, SourceUnavailable
 from importer.sources.fetching import current_context
 from importer.sources.rows import EXACT
@@ -91,6 +92,7 @@ def ask(
     today: date,
     has_history: bool,
     stored: pd.DataFrame | None = None,
+    open_days: Dates | None = None,
 ) -> Answer:
     """Return the bars of ``symbol`` from the first source that gives them.
 
@@ -102,13 +104,14 @@ def ask(
        from most of the ``stored`` bars of the same days: it is adjusted, or about another stock.
     4. An empty answer counts when the source reads this machine's files or is simulated, when a second source
        agrees, or when the stock has bars before the range (it is known, and has been suspended since).
+    ``open_days`` are the exchange's days as far as they are known: a bar on another day cannot be right.
     Raises NoSourceAnswered, AllSourcesRest (nothing was learnt: try again later) or StopRequested.
     """
     tried = _Tried()
     turn = list(sources)
     for _round in range(ROUNDS if len(sources) > 1 else 1):
         for place, source in enumerate(turn):
-            answer = _ask_one(source, symbol, start, end, today, stored, tried, later=len(turn) - 1 - place)
+            answer = _ask_one(source, symbol, start, end, today, stored, open_days, tried, len(turn) - 1 - place)
             if answer is None:
                 continue
             if not answer.frame.empty or source.local or source.simulated or has_history or tried.empty_from:
@@ -152,6 +155,7 @@ def _ask_one(
     end: date,
     today: date,
     stored: pd.DataFrame | None,
+    open_days: Dates | None,
     tried: _Tried,
     later: int,
 ) -> Answer | None:
@@ -177,6 +181,7 @@ def _ask_one(
                 end=end,
                 today=today,
                 precision=getattr(source, "precision", EXACT),
+                open_days=open_days,
             )
             off = _compare(stored, validated.frame, symbol, source)
         except pacing.SourceResting:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from django.conf import settings
 from django.db import DatabaseError, DataError, InterfaceError, transaction
@@ -30,7 +31,7 @@ from marketdata.models import Stock
 from marketdata.reading import read_bars
 from marketdata.store import ensure_stocks, store_bars
 from marketdata.texts import Text
-from marketdata.trading_days import trading_days
+from marketdata.trading_days import known_calendar, trading_days
 
 if TYPE_CHECKING:
     from importer.lanes import Lane
@@ -74,6 +75,7 @@ class ChunkWork:
         self.local = all(source.local for source in self.sources)
         self.list_known = bool(task.parameters.get("list_known"))
         self.today = timezone.localdate()
+        self.open_days = np.array(known_calendar().days, "datetime64[D]")
         self.by_source: Mapping[str, int] = {}
 
     def run(self, claimed: Claim) -> None:
@@ -130,6 +132,7 @@ class ChunkWork:
             today=self.today,
             has_history=has_history,
             stored=None if self.request.refresh else stored,
+            open_days=self.open_days,
         )
 
     def _missing(self, stock: Stock) -> Sequence[date]:
