@@ -28,7 +28,7 @@ WITHOUT_DATABASE: Sequence[Check] = (
     database.usable,
 )
 WITH_DATABASE: Sequence[Check] = (
-    database.sqlite_settings,
+    database.mode,
     database.file_system,
     database.write_lock,
     database.speed,

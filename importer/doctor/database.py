@@ -41,7 +41,8 @@ def usable() -> Iterator[Fact]:
         yield broken(problem)
 
 
-def sqlite_settings() -> Iterator[Fact]:
+def mode() -> Iterator[Fact]:
+    """SQLite is in WAL mode, which its file system may refuse."""
     if connection.vendor != "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("SHOW server_version")
@@ -50,8 +51,8 @@ def sqlite_settings() -> Iterator[Fact]:
         return
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA journal_mode")
-        (mode,) = cursor.fetchone()
-    if mode == "wal":
+        (journal,) = cursor.fetchone()
+    if journal == "wal":
         yield fine(gettext_noop("The database is SQLite %(version)s in WAL mode."), version=sqlite3.sqlite_version)
     else:
         yield finding(
@@ -59,7 +60,7 @@ def sqlite_settings() -> Iterator[Fact]:
                 "SQLite is in the mode “%(mode)s” instead of WAL, so that readers and workers wait for each other. "
                 "Move the database to a local disk."
             ),
-            mode=mode,
+            mode=journal,
         )
 
 

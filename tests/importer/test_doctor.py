@@ -178,6 +178,21 @@ def test_a_database_that_another_program_holds_is_named(monkeypatch: pytest.Monk
     assert findings(database.write_lock) == []
 
 
+@sqlite_only
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_could_not_be_put_into_wal_mode_is_named() -> None:
+    def set_mode(mode: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"PRAGMA journal_mode={mode}")
+
+    try:
+        set_mode("DELETE")
+        assert "“delete” instead of WAL" in the_finding(database.mode)
+    finally:
+        set_mode("WAL")
+    assert "in WAL mode" in facts(database.mode)[0]
+
+
 def test_a_slow_disk_or_server_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "ROWS_PER_SECOND_WANTED", 10**12)
     monkeypatch.setattr(database, "ROUND_TRIP_WANTED", 0.0)

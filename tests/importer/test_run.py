@@ -293,7 +293,8 @@ def test_a_task_steps_aside_for_an_urgent_one_and_is_finished_after_it() -> None
     assert urgent.finished_at <= own.finished_at
 
 
-def test_more_lanes_than_this_process_has_are_not_waited_for() -> None:
+def test_more_lanes_than_this_process_has_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importer.lanes.TIME_BOX", 0.1)
     submission = submit(build_request(Kind.IMPORT, source="simulated", end="2024-12-25", lanes=8))
     lanes: set[int] = set()
     task = follow_inline(
