@@ -7,6 +7,7 @@ row's lock, in the database's own time. Nothing here sleeps inside a transaction
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
 from collections.abc import Callable, Iterable
@@ -79,6 +80,19 @@ class SourceStatus:
     last_trouble_at: datetime | None
 
 
+@dataclass(frozen=True)
+class Slot:
+    """A moment at which one request may be sent. ``probe``: it is the one of a half-open breaker."""
+
+    due: float  # time.monotonic()
+    interval: float
+    probe: bool = False
+
+    def is_missed(self) -> bool:
+        """Say whether a request that is sent only now would come too near the next one."""
+        return is_missed(time.monotonic() - self.due, self.interval)
+
+
 def pace_of(source: str) -> Pace | None:
     """Return the gaps that are set for ``source``; None for one that is not paced.
 
@@ -127,12 +141,12 @@ def take_slot(source: str) -> float:
     if pace is None:
         return 0.0
     outcome = _ask_for_slot(source, pace, None)
-    if isinstance(outcome, _Slot):
+    if isinstance(outcome, Slot):
         return max(0.0, outcome.due - time.monotonic())
     raise SourceResting(source, outcome.until)
 
 
-def wait_for_slot(source: str, should_stop: Callable[[], bool] = lambda: False, deadline: float | None = None) -> None:
+def wait_for_slot(source: str, should_stop: Callable[[], bool] = lambda: False, deadline: float | None = None) -> Slot:
     """Return when a request may be sent: exactly one, at once.
 
     1. Reserve the next slot that is free before ``deadline`` (``time.monotonic()``); when the queue is full, come
@@ -145,15 +159,16 @@ def wait_for_slot(source: str, should_stop: Callable[[], bool] = lambda: False, 
     """
     pace = pace_of(source)
     if pace is None:
-        return
+        return Slot(math.inf, 0.0)
     for _ in range(_TRIES_FOR_A_SLOT):
         slot = _queue_for_slot(source, pace, should_stop, deadline)
         has_to_wait = slot.due > time.monotonic()
         _sleep_until(slot.due, should_stop)
-        if not is_missed(time.monotonic() - slot.due, slot.interval):
+        if not slot.is_missed():
             break
     if has_to_wait:
         _refuse_if_opened(source)
+    return slot
 
 
 def report_success(source: str) -> None:
@@ -226,12 +241,6 @@ def states() -> list[SourceStatus]:
 
 
 @dataclass(frozen=True)
-class _Slot:
-    due: float  # time.monotonic()
-    interval: float
-
-
-@dataclass(frozen=True)
 class _Later:
     """``worth_waiting``: the queue is full, but a slot before the deadline may come; ask again at ``ask_again``."""
 
@@ -240,7 +249,7 @@ class _Later:
     ask_again: float  # time.monotonic()
 
 
-def _ask_for_slot(source: str, pace: Pace, deadline: float | None) -> _Slot | _Later:
+def _ask_for_slot(source: str, pace: Pace, deadline: float | None) -> Slot | _Later:
     with locked_row(source) as row:
         now, read_at = db_now(), time.monotonic()
         count_successes(row, pace, memory.take_successes(source), now, closing=False)
@@ -265,13 +274,13 @@ def _ask_for_slot(source: str, pace: Pace, deadline: float | None) -> _Slot | _L
     if outcome.health.breaker == Breaker.HALF_OPEN:
         _claim_probe(source, outcome.health)
         memory.probe_sent(source)
-    return _Slot(read_at + ahead, interval_of(outcome.health, pace))
+    return Slot(read_at + ahead, interval_of(outcome.health, pace), outcome.health.breaker == Breaker.HALF_OPEN)
 
 
-def _queue_for_slot(source: str, pace: Pace, should_stop: Callable[[], bool], deadline: float | None) -> _Slot:
+def _queue_for_slot(source: str, pace: Pace, should_stop: Callable[[], bool], deadline: float | None) -> Slot:
     while True:
         outcome = _ask_for_slot(source, pace, deadline)
-        if isinstance(outcome, _Slot):
+        if isinstance(outcome, Slot):
             return outcome
         if not outcome.worth_waiting:
             raise SourceResting(source, outcome.until)

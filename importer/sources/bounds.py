@@ -6,6 +6,7 @@ read in short steps and look at the request's bounds between them.
 
 from __future__ import annotations
 
+import math
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -23,13 +24,29 @@ class OutOfTime(Exception):
     """The request's time is over. Derives from nothing that requests, urllib3 or AKShare catches or renames."""
 
 
-@dataclass(frozen=True)
+def _no_slot() -> None:
+    """For what is not paced."""
+
+
+@dataclass
 class Bounds:
-    """``deadline`` is a ``time.monotonic()`` value; ``limit`` the seconds that the request had in all."""
+    """``deadline`` is a ``time.monotonic()`` value, never after ``latest``; ``limit`` the seconds that the request
+    had in all.
+    """
 
     deadline: float
     limit: float
     should_stop: Callable[[], bool]
+    latest: float = math.inf
+    keep_slot: Callable[[], None] = _no_slot
+
+    def connected(self) -> None:
+        """Say that a new connection is ready for the request. Making it may have taken so long that the request
+        would come too near the next one: then this returns in another slot, and the request has its time anew.
+        """
+        began = time.monotonic()
+        self.keep_slot()
+        self.deadline = min(self.deadline + time.monotonic() - began, self.latest)
 
     def seconds_left(self) -> float:
         return self.deadline - time.monotonic()
@@ -45,6 +62,11 @@ class Bounds:
 
 
 _bounds: ContextVar[Bounds | None] = ContextVar("request_bounds", default=None)
+
+
+def current_bounds() -> Bounds | None:
+    """Return the bounds of the request that runs in this thread, if one does."""
+    return _bounds.get()
 
 
 @contextmanager

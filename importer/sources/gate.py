@@ -7,6 +7,7 @@ a protocol of its own puts each of its requests into ``one_request()``.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,8 +32,8 @@ def one_request(source: str, host: str, *, proxy: str | None = None) -> Iterator
     """Send one request to ``host`` inside the block, and read its answer.
 
     1. Wait for the source's next slot; the breaker has to be closed, or the probe ours.
-    2. Give the block its bounds: REQUEST_TIMEOUT from now, or what is left of the fetch. Whoever reads from a
-       socket of its own calls ``bounds.check()`` between two reads.
+    2. Give the block its bounds: REQUEST_TIMEOUT from now, or what is left of the fetch. Whoever has a socket of its
+       own calls ``bounds.connected()`` before it sends on a new connection, and ``bounds.check()`` between two reads.
     3. Whatever goes wrong on the way becomes Banned or SourceUnavailable and is reported to the breaker; an answer
        is reported as a success, also one that raises another error of a source.
 
@@ -69,11 +70,21 @@ def _admitted(source: str) -> Bounds:
         raise StopRequested
     if context is not None and context.seconds_left() <= 0:
         raise out_of_time(source, settings.REQUEST_TIMEOUT)
-    pacing.wait_for_slot(source, should_stop, context.deadline if context is not None else None)
-    limit = settings.REQUEST_TIMEOUT
-    if context is not None:
-        limit = max(0.0, min(limit, context.seconds_left()))
-    return Bounds(time.monotonic() + limit, limit, should_stop)
+    latest = context.deadline if context is not None else math.inf
+
+    def take_slot() -> pacing.Slot:
+        return pacing.wait_for_slot(source, should_stop, context.deadline if context is not None else None)
+
+    slot = take_slot()
+
+    def keep_slot() -> None:
+        # While a probe is out nobody else sends anything.
+        if slot.is_missed() and not slot.probe:
+            take_slot()
+
+    now = time.monotonic()
+    limit = max(0.0, min(settings.REQUEST_TIMEOUT, latest - now))
+    return Bounds(now + limit, limit, should_stop, latest, keep_slot)
 
 
 def _stop_question(context: FetchContext | None) -> Callable[[], bool]:

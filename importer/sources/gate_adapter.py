@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,13 +21,23 @@ import requests
 from django.utils.translation import gettext_noop
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.utils import default_user_agent, select_proxy
+from urllib3 import PoolManager
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
 from importer import pacing
 from importer.sources.base import SourceUnavailable
-from importer.sources.bounds import BoundedSocket, Bounds
+from importer.sources.bounds import BoundedSocket, Bounds, OutOfTime, current_bounds
 from importer.sources.gate import StaleConnection, one_request
-from importer.sources.gate_signs import error_of_body, error_of_status, sent_elsewhere, too_large, was_reset
+from importer.sources.gate_signs import (
+    TRANSPORT_ERRORS,
+    error_of_body,
+    error_of_status,
+    sent_elsewhere,
+    too_large,
+    was_reset,
+)
 from importer.sources.labels import label_of
 from marketdata.texts import word
 
@@ -42,6 +52,7 @@ _SOURCE_OF_DOMAIN = {
 }
 CONNECT_LIMIT = 5.0
 LARGEST_ANSWER = 32_000_000
+SHORT_ANSWER = 65_536
 _HEAD = 400
 
 _UNKNOWN_HOST = gettext_noop(
@@ -86,6 +97,18 @@ def source_of_host(host: str) -> str | None:
     )
 
 
+class _Connection(HTTPSConnection):
+    def connect(self) -> None:
+        super().connect()
+        bounds = current_bounds()
+        if bounds is not None:
+            bounds.connected()
+
+
+class _Pool(HTTPSConnectionPool):
+    ConnectionCls = _Connection
+
+
 class GateAdapter(HTTPAdapter):
     """Carries one process's requests to the known hosts on connections that are kept. Safe for threads."""
 
@@ -94,13 +117,27 @@ class GateAdapter(HTTPAdapter):
         self._tls.sslsocket_class = BoundedSocket
         # Hosts that have answered on the connections that are kept now.
         self._answered: set[str] = set()
+        self._authorities: set[tuple[str | None, str | None]] = set()
         super().__init__()
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
         super().init_poolmanager(connections, maxsize, block, ssl_context=self._tls, **kwargs)
+        _use_own_connections(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        return super().proxy_manager_for(proxy, ssl_context=self._tls, **kwargs)
+        manager = super().proxy_manager_for(proxy, ssl_context=self._tls, **kwargs)
+        _use_own_connections(manager)
+        return manager
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Check certificates as requests does, but read the file of authorities once, not for each connection."""
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        authorities = (conn.ca_certs, conn.ca_cert_dir)
+        with _lock:
+            if authorities not in self._authorities and any(authorities):
+                self._tls.load_verify_locations(*authorities)
+                self._authorities.add(authorities)
+        conn.ca_certs = conn.ca_cert_dir = None
 
     def send(
         self,
@@ -150,10 +187,7 @@ class GateAdapter(HTTPAdapter):
                 proxies=proxies,
             )
             error = error_of_status(source, response.status_code, response.headers, datetime.now(UTC))
-            if error is not None:
-                response.close()
-                raise error
-            body = _read(response, source, bounds)
+            body = _read(response, source, bounds) if error is None else _drain(response)
         except Exception as failure:
             kept = host in self._answered
             self.close()
@@ -161,7 +195,9 @@ class GateAdapter(HTTPAdapter):
                 raise StaleConnection from failure
             raise
         self._answered.add(host)
-        if response.status_code < 300 and (error := error_of_body(source, body)) is not None:
+        if error is None and response.status_code < 300:
+            error = error_of_body(source, body)
+        if error is not None:
             raise error
         # As requests itself keeps the answer of a call that does not stream.
         response._content = body
@@ -175,6 +211,10 @@ class GateAdapter(HTTPAdapter):
         """Close the kept connections; the next request makes new ones."""
         self._answered.clear()
         super().close()
+
+
+def _use_own_connections(manager: PoolManager) -> None:
+    manager.pool_classes_by_scheme = {**manager.pool_classes_by_scheme, "https": _Pool}
 
 
 _adapters: dict[int, GateAdapter] = {}
@@ -220,6 +260,17 @@ def _choose_adapter(session: requests.Session, url: str) -> BaseAdapter:
     error = sent_elsewhere(source, host)
     pacing.report_trouble(source, error)
     raise error
+
+
+def _drain(response: requests.Response) -> bytes:
+    """Read the page of a refusal, so that its connection can be kept; close the connection of a long one."""
+    length = response.headers.get("Content-Length", "")
+    if length.isdigit() and int(length) <= SHORT_ANSWER:
+        with suppress(*TRANSPORT_ERRORS, OutOfTime):
+            response.raw.read()
+            return b""
+    response.close()
+    return b""
 
 
 def _read(response: requests.Response, source: str, bounds: Bounds) -> bytes:

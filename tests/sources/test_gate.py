@@ -58,6 +58,24 @@ def test_requests_share_one_connection(standin: StandIn) -> None:
     assert [arrival.connection - standin.arrivals()[0].connection for arrival in standin.arrivals()] == [0] * 4
 
 
+def test_a_request_whose_connection_took_long_is_sent_in_another_slot(standin: StandIn, settings: Any) -> None:
+    settings.PACE_MIN = settings.PACE_MAX = 0.1
+    standin.fault("slow_handshake", seconds=0.3)
+    ask()
+    # At least: a busy machine may miss another one.
+    assert state().requests >= 2
+    assert len(standin.arrivals()) == 1
+
+
+def test_a_refusal_keeps_its_connection(standin: StandIn) -> None:
+    standin.fault("403", times=1)
+    with pytest.raises(Banned):
+        ask()
+    ask()
+    first, second = standin.arrivals()
+    assert first.connection == second.connection
+
+
 def test_each_request_is_counted(standin: StandIn) -> None:
     ask()
     ask()

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 # Of the connection, before or instead of an answer.
-WIRE = ("reset", "close", "silence", "slow", "drip", "drip_headers", "broken_off", "certificate")
+WIRE = ("reset", "close", "silence", "slow", "drip", "drip_headers", "broken_off", "certificate", "slow_handshake")
 # Of the HTTP answer.
 HTTP = ("403", "404", "418", "429", "456", "500", "502", "503", "redirect")
 # Of the page, whatever it says.
@@ -41,7 +41,8 @@ class Fault:
 
     ``host``: a host, a domain, or the name of a source (``eastmoney``); "" is any. ``path``: a part of the path.
     ``symbol``: canonical; "" is any. The first ``after`` matching requests are spared, then every ``every``-th one
-    has the fault, ``times`` times (None: for ever). ``seconds``: how long ``slow`` waits, or what Retry-After says.
+    has the fault, ``times`` times (None: for ever). ``seconds``: how long ``slow`` and ``slow_handshake`` wait, or what
+    Retry-After says.
     """
 
     kind: str
@@ -87,9 +88,11 @@ class FaultBook:
         with self._lock:
             self._faults, self._met, self._given = [], {}, {}
 
-    def has_certificate_fault(self, host: str) -> bool:
+    def of_handshake(self, host: str) -> list[Fault]:
+        """Return the faults of a new connection to ``host``: they last until they are cleared."""
         with self._lock:
-            return any(fault.kind == "certificate" and fault.matches(host, fault.path, "") for fault in self._faults)
+            kinds = ("certificate", "slow_handshake")
+            return [fault for fault in self._faults if fault.kind in kinds and fault.matches(host, fault.path, "")]
 
     def meet(self, host: str, path: str, symbol: str) -> list[Fault]:
         """Return the faults of a request, and count it."""

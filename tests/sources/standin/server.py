@@ -99,8 +99,11 @@ class StandInServer(ThreadingHTTPServer):
         self.stopping = threading.Event()
 
     def _choose_certificate(self, sock: ssl.SSLSocket | ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-        if self.faults.has_certificate_fault(name or ""):
-            sock.context = self._untrusted
+        for fault in self.faults.of_handshake(name or ""):
+            if fault.kind == "certificate":
+                sock.context = self._untrusted
+            else:
+                self.stopping.wait(fault.seconds)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that gives up is no error of the server."""
