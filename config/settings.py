@@ -142,6 +142,8 @@ Q_CLUSTER = {
     "guard_cycle": 0.5,
     "poll": 0.2,
     "time_zone": "Asia/Shanghai",
+    # What it says about its processes is for its developers; what goes wrong is said.
+    "log_level": "WARNING",
     # Our dispatcher runs the schedules: the Sentinel must not wait for the database.
     "scheduler": False,
     "broker_class": "importer.cluster_redis.WatchedRedis" if BROKER_URL else "importer.cluster_orm.WatchedOrm",
@@ -203,5 +205,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    # A page that opens several connections at once is no trouble.
+    "loggers": {"waitress.queue": {"level": "ERROR"}},
     "root": {"handlers": ["console"], "level": env.str("BARVAULT_LOG_LEVEL", default="INFO")},
 }
