@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -77,13 +78,16 @@ def from_frame(frame: pd.DataFrame) -> BarColumns:
     days = frame["date"].to_numpy().astype("datetime64[D]")
     if not (days[1:] > days[:-1]).all() or np.isnat(days[-1]):
         raise ValueError("bars must be in ascending order of their dates, each date once")
-    numbers = {name: frame[name].to_numpy().astype(np.float64, copy=False) for name in (*PRICES, "amount")}
-    if not all(np.isfinite(column).all() for column in numbers.values()):
-        raise ValueError("a bar has a missing or infinite price or amount")
-    volume = frame["volume"].to_numpy()
-    if volume.dtype.kind not in "iu" and not (np.isfinite(volume).all() and (volume == np.floor(volume)).all()):
-        raise ValueError("a bar has a volume that is not a whole number of shares")
-    return BarColumns(days=days, volume=volume.astype(np.int64, copy=False), **numbers)
+    return BarColumns(days=days, **_numbers(frame))
+
+
+def of_one_day(day: date, frame: pd.DataFrame) -> BarColumns:
+    """Return the columns of bars of many stocks on one day: a row for each stock, in the frame's order.
+
+    ``frame`` has the columns open, high, low, close, volume and amount. Raises ValueError as ``from_frame`` does.
+    """
+    days = np.full(len(frame), np.datetime64(day), "datetime64[D]")
+    return BarColumns(days=days, **_numbers(frame))
 
 
 def empty() -> BarColumns:
@@ -104,6 +108,16 @@ def compare(stored: BarColumns, offered: BarColumns) -> Comparison:
     for old, new in zip(stored.values(), offered.values(), strict=True):
         same &= old[places] == new
     return Comparison(~known, known & ~same)
+
+
+def _numbers(frame: pd.DataFrame) -> dict[str, NDArray[Any]]:
+    numbers = {name: frame[name].to_numpy().astype(np.float64, copy=False) for name in (*PRICES, "amount")}
+    if not all(np.isfinite(column).all() for column in numbers.values()):
+        raise ValueError("a bar has a missing or infinite price or amount")
+    volume = frame["volume"].to_numpy()
+    if volume.dtype.kind not in "iu" and not (np.isfinite(volume).all() and (volume == np.floor(volume)).all()):
+        raise ValueError("a bar has a volume that is not a whole number of shares")
+    return {**numbers, "volume": volume.astype(np.int64, copy=False)}
 
 
 def iso_dates(days: Days) -> list[str]:

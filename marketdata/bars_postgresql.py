@@ -35,6 +35,11 @@ def read_bars(driver: Connection[Any], stock_id: int, start: date, end: date) ->
 
 def insert_bars(driver: Connection[Any], stock_id: int, source: str, bars: BarColumns) -> None:
     """Insert bars of days that are not stored yet."""
+    insert_day(driver, [stock_id] * len(bars), source, bars)
+
+
+def insert_day(driver: Connection[Any], stock_ids: Sequence[int], source: str, bars: BarColumns) -> None:
+    """Insert a bar for each stock, none of which is stored yet."""
     encoded = source.encode()
     layout = _layout({"stock_id": ">i4", "source": f"S{len(encoded)}", "date": ">i4", **_value_widths(VALUES)})
     records = np.empty(len(bars), layout)
@@ -42,7 +47,7 @@ def insert_bars(driver: Connection[Any], stock_id: int, source: str, bars: BarCo
     for name in layout.names or ():
         if name.endswith(" length"):
             records[name] = layout[name.removesuffix(" length")].itemsize
-    records["stock_id"] = stock_id
+    records["stock_id"] = stock_ids
     records["source"] = encoded
     records["date"] = (bars.days - _EPOCH).astype(np.int64)
     for name, column in zip(VALUES, bars.values(), strict=True):
@@ -60,8 +65,8 @@ def read_panel(
     driver: Connection[Any], stock_ids: Sequence[int], start: date, end: date, fields: Sequence[str]
 ) -> list[NDArray[Any]]:
     """Return a panel as columns: stock id, day, then the fields. Rows come in any order."""
-    statement = queries.READ_PANEL_POSTGRESQL.format(fields=", ".join(fields))
-    records = _copy_out(driver, statement, (list(stock_ids), start, end), ("stock_id", "date", *fields))
+    names = ("stock_id", "date", *fields)
+    records = _fetch(driver, queries.READ_PANEL_POSTGRESQL, (list(stock_ids), start, end), names)
     return [_native(records, "stock_id"), _days(records), *(_native(records, name) for name in fields)]
 
 

@@ -42,6 +42,12 @@ def insert_bars(driver: Connection, stock_id: int, source: str, bars: BarColumns
     driver.executemany(queries.INSERT_BAR_SQLITE, ((stock_id, source, *row) for row in rest))
 
 
+def insert_day(driver: Connection, stock_ids: Sequence[int], source: str, bars: BarColumns) -> None:
+    """Insert a bar for each stock, none of which is stored yet."""
+    rows = zip(stock_ids, iso_dates(bars.days), *(column.tolist() for column in bars.values()), strict=True)
+    driver.executemany(queries.INSERT_BAR_SQLITE, ((stock_id, source, *row) for stock_id, *row in rows))
+
+
 def delete_bars(driver: Connection, stock_id: int, days: Days) -> None:
     """Delete the bars of these days."""
     driver.executemany(queries.DELETE_BAR_SQLITE, [(stock_id, day) for day in iso_dates(days)])

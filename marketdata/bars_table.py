@@ -20,6 +20,7 @@ class _Transport(Protocol):
 
     read_bars: Callable[[Any, int, date, date], BarColumns]
     insert_bars: Callable[[Any, int, str, BarColumns], None]
+    insert_day: Callable[[Any, Sequence[int], str, BarColumns], None]
     delete_bars: Callable[[Any, int, Days], None]
     read_panel: Callable[[Any, Sequence[int], date, date, Sequence[str]], list[NDArray[Any]]]
 
@@ -48,6 +49,12 @@ def insert_bars(stock_id: int, source: str, bars: BarColumns) -> None:
     """Insert bars of days that are not stored yet; inside a transaction that holds the stock."""
     with connection.wrap_database_errors:
         _transport().insert_bars(connection.connection, stock_id, source, bars)
+
+
+def insert_day(stock_ids: Sequence[int], source: str, bars: BarColumns) -> None:
+    """Insert a bar for each stock, none of which is stored yet; inside a transaction that holds the stocks."""
+    with connection.wrap_database_errors:
+        _transport().insert_day(connection.connection, stock_ids, source, bars)
 
 
 def delete_bars(stock_id: int, days: Days) -> None:

@@ -10,13 +10,14 @@ from typing import Any
 from django.db import connection
 
 Row = tuple[Any, ...]
+Parameter = date | Sequence[int] | Sequence[str]
 
 
-def fetch_rows(on_sqlite: str, on_postgresql: str, parameters: Sequence[date | Sequence[int]]) -> list[Row]:
+def fetch_rows(on_sqlite: str, on_postgresql: str, parameters: Sequence[Parameter]) -> list[Row]:
     """Return all rows of the statement for the database in use.
 
-    A list of ids is one parameter: for ``json_each`` on SQLite, for ``ANY`` on PostgreSQL. Dates may come back as ISO
-    texts: ``as_date`` makes them dates.
+    A list of ids or symbols is one parameter: for ``json_each`` on SQLite, for ``ANY`` on PostgreSQL. Dates may come
+    back as ISO texts: ``as_date`` makes them dates.
     """
     postgresql = connection.vendor == "postgresql"
     with connection.cursor() as cursor:
@@ -33,7 +34,7 @@ def as_date(value: date | str | None) -> date | None:
     return date.fromisoformat(value) if isinstance(value, str) else value
 
 
-def _parameter(value: date | Sequence[int], postgresql: bool) -> date | str | list[Any]:
+def _parameter(value: Parameter, postgresql: bool) -> date | str | list[Any]:
     if isinstance(value, date):
         return value if postgresql else value.isoformat()
     return list(value) if postgresql else json.dumps(list(value))

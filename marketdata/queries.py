@@ -42,6 +42,35 @@ CLAIM_ORIGIN = "INSERT INTO marketdata_origin (id, kind) VALUES (1, %s) ON CONFL
 # save_listing() calls take turns, so that two never add the same stock.
 LOCK_ORIGIN_POSTGRESQL = "SELECT kind FROM marketdata_origin FOR UPDATE"
 
+# --- store.py: a day of many stocks
+
+# How far each stock is known, with what its newest bar says; a seek per stock. JSON carries any number of symbols in
+# one parameter.
+READ_STANDINGS = """
+SELECT stock.symbol, stock.id, stock.last_bar, stock.covered_from, stock.covered_until, stock.delisted_on,
+       bar.open, bar.high, bar.low, bar.close, bar.volume, bar.amount
+FROM marketdata_stock stock
+LEFT JOIN marketdata_bar bar ON bar.stock_id = stock.id AND bar.date = stock.last_bar
+WHERE stock.symbol {}
+"""
+READ_STANDINGS_SQLITE = READ_STANDINGS.format("IN (SELECT value FROM json_each(%s))")
+READ_STANDINGS_POSTGRESQL = READ_STANDINGS.format("= ANY(%s)")
+# The same, and the stocks are this transaction's until it ends, taken in one order: two that lock the same stocks
+# take turns. SQLite's writers take turns anyhow.
+LOCK_STANDINGS_POSTGRESQL = READ_STANDINGS.format("= ANY(%s) ORDER BY stock.id FOR NO KEY UPDATE OF stock")
+
+# A bar was added after the newest one, so the count is one more; only from where the decision was made.
+EXTEND_STOCK = """
+UPDATE marketdata_stock SET last_bar = {0}, bar_count = bar_count + 1, covered_from = {0}, covered_until = {0}
+WHERE id = {0} AND last_bar = {0}
+"""
+EXTEND_STOCK_POSTGRESQL = EXTEND_STOCK.format("%s")
+EXTEND_STOCK_SQLITE = EXTEND_STOCK.format("?")
+# The day is known to have no bar.
+COVER_STOCK = "UPDATE marketdata_stock SET covered_from = {0}, covered_until = {0} WHERE id = {0} AND last_bar = {0}"
+COVER_STOCK_POSTGRESQL = COVER_STOCK.format("%s")
+COVER_STOCK_SQLITE = COVER_STOCK.format("?")
+
 # --- reading.py
 
 STOCK_ID = "SELECT id FROM marketdata_stock WHERE symbol = %s"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection, transaction
 
 from marketdata import bars_table, coverage, queries
-from marketdata.bar_columns import BarColumns, compare, from_frame
+from marketdata.bar_columns import BarColumns, compare, from_frame, of_one_day
+from marketdata.either_database import as_date, fetch_rows
 from marketdata.exceptions import UnknownStock
 from marketdata.integrity import SummaryMismatch, bars_hash, verify_summaries
 from marketdata.listing import ListingResult, ensure_stocks, save_listing
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ListingResult",
+    "Standing",
     "StoreResult",
     "SummaryMismatch",
     "bars_hash",
@@ -31,7 +33,9 @@ __all__ = [
     "delete_bars",
     "ensure_stocks",
     "save_listing",
+    "standings",
     "store_bars",
+    "store_day",
     "verify_summaries",
 ]
 
@@ -43,6 +47,28 @@ class StoreResult:
     inserted: int
     changed: int
     unchanged: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a stock with bars is known: its newest bar (yuan, shares, yuan), and the range that was asked for."""
+
+    stock_id: int
+    symbol: str
+    last_bar: date
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: int
+    amount: float
+    covered: coverage.Interval | None = None
+    delisted_on: date | None = None
+
+    @property
+    def known_until(self) -> date:
+        """The day up to which it is known which days have a bar."""
+        return max(self.last_bar, self.covered[1]) if self.covered else self.last_bar
 
 
 @dataclass(frozen=True)
@@ -85,6 +111,54 @@ def store_bars(
             result = _write(stock_id, bars, source)
             _refresh_summary(stock_id, before, after)
     return result
+
+
+def standings(symbols: Sequence[str], *, lock: bool = False) -> dict[str, Standing]:
+    """Return how far each stock is known, by symbol; those that have no bars are left out.
+
+    ``lock``: the stocks are the open transaction's until it ends.
+    """
+    on_postgresql = queries.LOCK_STANDINGS_POSTGRESQL if lock else queries.READ_STANDINGS_POSTGRESQL
+    rows = fetch_rows(queries.READ_STANDINGS_SQLITE, on_postgresql, [list(symbols)])
+    found = {}
+    for symbol, stock_id, last, covered_from, covered_until, delisted, opened, high, low, close, volume, amount in rows:
+        if (last_bar := as_date(last)) is not None:
+            covered, delisted_on = _interval(covered_from, covered_until), as_date(delisted)
+            found[symbol] = Standing(
+                stock_id, symbol, last_bar, opened, high, low, close, volume, amount, covered, delisted_on
+            )
+    return found
+
+
+def store_day(
+    day: date,
+    extended: Sequence[Standing],
+    frame: pd.DataFrame,
+    *,
+    without_bar: Sequence[Standing] = (),
+    source: str,
+    simulated: bool,
+) -> None:
+    """Add a day's bar to many stocks, each after its newest one; ``without_bar`` are known to have none that day.
+
+    ``frame`` has a row for each of ``extended``, in their order: open, high, low, close (yuan), volume (shares) and
+    amount (yuan), validated. The standings were read with ``lock`` in the transaction that is open, and reach up to
+    the trading day before: then each summary follows without counting, and nothing that is stored is changed.
+
+    Raises MixedOrigins, or ValueError for standings that do not fit; then the transaction is to be rolled back.
+    """
+    if not connection.in_atomic_block:
+        raise ValueError("store_day belongs into the transaction in which the standings were read")
+    if any(each.last_bar >= day for each in (*extended, *without_bar)):
+        raise ValueError(f"a stock has a bar on {day} or later; store_bars replaces bars")
+    claim_origin(simulated)
+    if extended:
+        bars_table.insert_day([each.stock_id for each in extended], source, of_one_day(day, frame))
+        new_bar = [(day, *_covered_with(each, day), each.stock_id, each.last_bar) for each in extended]
+        _change_all(queries.EXTEND_STOCK_SQLITE, queries.EXTEND_STOCK_POSTGRESQL, new_bar)
+    if without_bar:
+        no_bar = [(*_covered_with(each, day), each.stock_id, each.last_bar) for each in without_bar]
+        _change_all(queries.COVER_STOCK_SQLITE, queries.COVER_STOCK_POSTGRESQL, no_bar)
 
 
 def delete_bars(stock_id: int, start: date | None = None, end: date | None = None) -> int:
@@ -139,6 +213,18 @@ def _refresh_summary(stock_id: int, before: _Summary, covered: coverage.Interval
     if after != before:
         parameters = (*(after.bars or (None, None)), after.count, *(after.covered or (None, None)), stock_id)
         _execute(queries.WRITE_SUMMARY_SQLITE, queries.WRITE_SUMMARY_POSTGRESQL, parameters)
+
+
+def _covered_with(each: Standing, day: date) -> coverage.Interval:
+    return coverage.merged(each.covered, (min(each.known_until, day), day), next_trading_day)
+
+
+def _change_all(on_sqlite: str, on_postgresql: str, parameters: Sequence[Sequence[Any]]) -> None:
+    statement = on_postgresql if connection.vendor == "postgresql" else on_sqlite
+    with connection.wrap_database_errors, closing(connection.connection.cursor()) as cursor:
+        cursor.executemany(statement, parameters)
+        if cursor.rowcount != len(parameters):
+            raise ValueError(f"{len(parameters) - cursor.rowcount} stocks are not where their standings say")
 
 
 def _one_row(on_sqlite: str, on_postgresql: str, parameters: Sequence[Any]) -> Any:

@@ -11,7 +11,20 @@ from urllib.parse import urlsplit
 import pytest
 from django.db import connection
 
-FILES = ("store", "concurrency", "listing", "origin", "integrity", "reading", "calendar_extension", "trading_days")
+FILES = (
+    *(
+        "store",
+        "store_day",
+        "concurrency",
+        "listing",
+        "origin",
+        "integrity",
+        "reading",
+        "calendar_extension",
+        "trading_days",
+    ),
+    *("actions", "adjusted_reading", "proof", "export"),
+)
 
 
 @pytest.mark.slow
