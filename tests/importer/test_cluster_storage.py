@@ -9,9 +9,12 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 import redis
+from psycopg import sql
 
 from tests.importer.cluster_checks import is_gone, start_task, works
 from tests.importer.processes import Installation, wait_until
@@ -38,21 +41,33 @@ def test_it_works_again_after_a_death(any_installation: Installation, victim: st
     any_installation.wait_for_cluster(2)
 
 
-def test_it_goes_on_when_postgresql_has_dropped_all_connections(
-    bare_installation: Installation, postgresql_url: str
+def test_it_waits_for_a_postgresql_that_is_away_and_goes_on_when_it_is_back(
+    bare_installation: Installation, postgresql_url: str, postgresql_server: str
 ) -> None:
     bare_installation.database_url = postgresql_url
     bare_installation.migrate()
-    bare_installation.start_qcluster()
+    command = bare_installation.start_qcluster()
     works(bare_installation)
     before = {process.pid for process in bare_installation.processes()}
-    for _round in range(3):
-        bare_installation.sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        works(bare_installation)
+    with no_connections(postgresql_server, postgresql_url):
+        for reporter in ("The queue in the database", "The database or the queue"):
+            wait_until(lambda: f"{reporter}: " in command.text(), f"the log says: {reporter}")  # noqa: B023
+    works(bare_installation)
     assert {process.pid for process in bare_installation.processes()} == before
+
+
+@contextmanager
+def no_connections(server: str, database_url: str) -> Iterator[None]:
+    """Cut all connections to a database and let nobody connect, as while PostgreSQL restarts."""
+    database = urlsplit(database_url).path.lstrip("/")
+    with psycopg.connect(server, autocommit=True) as connection:
+        allow = sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS {}")
+        connection.execute(allow.format(sql.Identifier(database), sql.SQL("false")))
+        try:
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database])
+            yield
+        finally:
+            connection.execute(allow.format(sql.Identifier(database), sql.SQL("true")))
 
 
 @contextmanager
