@@ -116,7 +116,17 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     }
     # Workers and helper threads share the test database, so it has to be a file.
     _database["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
-elif _database["ENGINE"] != "django.db.backends.postgresql":
+elif _database["ENGINE"] == "django.db.backends.postgresql":
+    # Without these a server that vanished without a word (a cut cable) would hold a process for hours.
+    _database["OPTIONS"] = {
+        "connect_timeout": 5,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 25_000,
+        **_database.get("OPTIONS", {}),
+    }
+else:
     raise ImproperlyConfigured(
         f"DATABASE_URL names {_database['ENGINE']}; Barvault stores bars in SQLite or PostgreSQL (sqlite:///… or postgres://…)."
     )
