@@ -115,6 +115,9 @@ class Lane:
                 task.refresh_from_db()
             work = ChunkWork(self, task)
             while not self.has_to_leave():
+                if not slots.renew(self.hold, db_now(), self.doing):
+                    # Somebody else has this lane's place: it takes no further chunk.
+                    raise LostLease(lane=str(self.hold.number))
                 self.claimed = claim_chunk(task.pk, self.hold.number, db_now())
                 if self.claimed is None:
                     nothing_left = True
