@@ -45,6 +45,8 @@ logger = logging.getLogger(__name__)
 # These read this machine's disk or make their bars up: no pace and no breaker unless a pace is set for them.
 UNPACED = frozenset({"tdx", "files", "simulated"})
 _LOOK_EVERY = 0.1
+# A look at the database, so long before a slot that it does not make the request late.
+_LOOK_BEFORE = 0.03
 _TRIES_FOR_A_SLOT = 3
 
 
@@ -151,9 +153,9 @@ def wait_for_slot(source: str, should_stop: Callable[[], bool] = lambda: False, 
 
     1. Reserve the next slot that is free before ``deadline`` (``time.monotonic()``); when the queue is full, come
        back later.
-    2. Sleep until it comes, looking every tenth of a second whether to stop.
-    3. A slot that was missed, because this process was not run in time, would come too near the next: take another.
-    4. Look once more whether the breaker has opened meanwhile.
+    2. Sleep until shortly before it, looking every tenth of a second whether to stop.
+    3. Look once more whether the breaker has opened meanwhile; sleep until the slot comes.
+    4. A slot that was missed, because this process was not run in time, would come too near the next: take another.
 
     Raises StopRequested, or SourceResting when the breaker is open or no slot comes before the deadline.
     """
@@ -162,12 +164,12 @@ def wait_for_slot(source: str, should_stop: Callable[[], bool] = lambda: False, 
         return Slot(math.inf, 0.0)
     for _ in range(_TRIES_FOR_A_SLOT):
         slot = _queue_for_slot(source, pace, should_stop, deadline)
-        has_to_wait = slot.due > time.monotonic()
+        if slot.due - time.monotonic() > _LOOK_BEFORE:
+            _sleep_until(slot.due - _LOOK_BEFORE, should_stop)
+            _refuse_if_opened(source)
         _sleep_until(slot.due, should_stop)
         if not slot.is_missed():
             break
-    if has_to_wait:
-        _refuse_if_opened(source)
     return slot
 
 

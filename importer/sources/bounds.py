@@ -40,9 +40,11 @@ class Bounds:
     latest: float = math.inf
     keep_slot: Callable[[], None] = _no_slot
 
-    def connected(self) -> None:
-        """Say that a new connection is ready for the request. Making it may have taken so long that the request
-        would come too near the next one: then this returns in another slot, and the request has its time anew.
+    def before_sending(self) -> None:
+        """To be called when the connection is ready, right before the request is written.
+
+        Getting there may have taken so long that the request would come too near the next one: then this returns
+        in another slot, and the time that it waited does not count.
         """
         began = time.monotonic()
         self.keep_slot()

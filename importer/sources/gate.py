@@ -22,6 +22,9 @@ from importer.sources.fetching import FetchContext, current_context
 from importer.sources.gate_signs import TRANSPORT_ERRORS, NotThere, error_of_failure, out_of_time
 from importer.stopping import stop_requested
 
+# A machine that is too busy to keep any slot sends nevertheless in the end.
+_MISSED_SLOTS = 3
+
 
 class StaleConnection(Exception):
     """A kept connection was closed by the other side before it could carry a request: no sign of a ban."""
@@ -33,7 +36,7 @@ def one_request(source: str, host: str, *, proxy: str | None = None) -> Iterator
 
     1. Wait for the source's next slot; the breaker has to be closed, or the probe ours.
     2. Give the block its bounds: REQUEST_TIMEOUT from now, or what is left of the fetch. Whoever has a socket of its
-       own calls ``bounds.connected()`` before it sends on a new connection, and ``bounds.check()`` between two reads.
+       own calls ``bounds.before_sending()`` before it writes, and ``bounds.check()`` between two reads.
     3. Whatever goes wrong on the way becomes Banned or SourceUnavailable and is reported to the breaker; an answer
        is reported as a success, also one that raises another error of a source.
 
@@ -78,9 +81,12 @@ def _admitted(source: str) -> Bounds:
     slot = take_slot()
 
     def keep_slot() -> None:
-        # While a probe is out nobody else sends anything.
-        if slot.is_missed() and not slot.probe:
-            take_slot()
+        nonlocal slot
+        for _ in range(_MISSED_SLOTS):
+            # While a probe is out nobody else sends anything.
+            if slot.probe or not slot.is_missed():
+                return
+            slot = take_slot()
 
     now = time.monotonic()
     limit = max(0.0, min(settings.REQUEST_TIMEOUT, latest - now))

@@ -42,6 +42,8 @@ from importer.sources.labels import label_of
 from marketdata.texts import word
 
 _SOURCE_OF_DOMAIN = {
+    # Corporate actions: another host with another guard than the quotes.
+    "datacenter-web.eastmoney.com": "datacenter",
     "eastmoney.com": "eastmoney",
     "sina.com.cn": "sina",
     "gtimg.cn": "tencent",
@@ -98,11 +100,11 @@ def source_of_host(host: str) -> str | None:
 
 
 class _Connection(HTTPSConnection):
-    def connect(self) -> None:
-        super().connect()
+    def request(self, *args: Any, **kwargs: Any) -> None:
         bounds = current_bounds()
         if bounds is not None:
-            bounds.connected()
+            bounds.before_sending()
+        super().request(*args, **kwargs)
 
 
 class _Pool(HTTPSConnectionPool):

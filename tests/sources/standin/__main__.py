@@ -30,6 +30,8 @@ def main() -> None:
     parser.add_argument("--stay", action="store_true", help="go on when standard input closes")
     options = parser.parse_args()
 
+    # Who comes to the door must be seen while another thread packs a page.
+    sys.setswitchinterval(0.001)
     market = Market(options.stocks, options.until or newest_finished_session(), options.real)
     authority = trustme.CA()
     certificate = options.folder / "standin-ca.pem"

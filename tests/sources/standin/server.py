@@ -123,12 +123,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.number = self.server.connections
         super().setup()
 
+    def parse_request(self) -> bool:
+        # The first line has just come.
+        self.arrived_at = time.time()
+        return super().parse_request()
+
     def do_GET(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length).decode()
         host = (self.headers.get("Host") or "").partition(":")[0]
         seen = Seen.read(host, self.path, body, dict(self.headers))
-        arrival = Arrival(time.time(), host, seen.path, seen.symbol, self.number, self.headers.get("User-Agent") or "")
+        arrival = Arrival(
+            self.arrived_at, host, seen.path, seen.symbol, self.number, self.headers.get("User-Agent") or ""
+        )
         self.server.door.add(arrival)
         faults = self.server.faults.meet(host, seen.path, seen.symbol)
         if not self._fails_on_the_wire(faults) and not self._fails_by_status(faults):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+from functools import lru_cache
 
 from tests.sources.standin.bars import StandInBar, sessions
 from tests.sources.standin.data_faults import NOT_A_NUMBER, faulty_bars
@@ -22,7 +23,7 @@ def bars(page: Page) -> Answer | None:
         return None
     named = _vendor(symbol) if "wrong_symbol" not in page.faults else "sh600999"
     rows = [_expressible(row) for row in rows]
-    packed = encode_bars(rows)
+    packed = _packed(tuple(rows))
     if "changed_columns" in page.faults:
         packed = encode_days(sessions())
     return Answer.text(f'var KLC_K2_{named}="{packed}";', _SCRIPT)
@@ -41,6 +42,11 @@ def share_capital(page: Page) -> Answer:
 
 def calendar(page: Page) -> Answer:
     return Answer.text(f'var datelist="{encode_days(sessions())}";var KLC_TD_SH=datelist;', _SCRIPT)
+
+
+@lru_cache(maxsize=64)
+def _packed(rows: tuple[StandInBar, ...]) -> str:
+    return encode_bars(rows)
 
 
 def _expressible(row: StandInBar) -> StandInBar:
