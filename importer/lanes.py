@@ -16,7 +16,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection, connections
 
-from importer import lifecycle, progress, slots
+from importer import lifecycle, pacing, progress, slots
 from importer.chunks import Claim
 from importer.chunks import claim as claim_chunk
 from importer.chunks import release as release_chunk
@@ -203,6 +203,8 @@ class Lane:
     def close(self) -> None:
         """End the helper thread and its database connections."""
         self.give_way.set()
+        # The answers that sources gave are written with their next request: there may be none.
+        self._helper.submit(pacing.flush)
         self._helper.submit(connections.close_all)
         # A request that hangs is bounded by the gate; the worker does not wait for it.
         self._helper.shutdown(wait=False, cancel_futures=False)
