@@ -195,9 +195,9 @@ def test_nothing_foreign_that_changes_something_is_let_through() -> None:
 
 def test_only_the_whole_token_counts() -> None:
     tokens = ["first", "second"]
-    assert [token_number(sent, tokens) for sent in ("first", "second", "", "firs", "first ", "第一", None)] == [
-        1, 2, None, None, None, None, None,
-    ]  # fmt: skip
+    assert [token_number(sent, tokens) for sent in tokens] == [1, 2]
+    for wrong in ("", "firs", "firstx", "first ", "第一", None):
+        assert token_number(wrong, tokens) is None
 
 
 def test_a_csrf_failure_below_the_api_has_the_apis_shape(settings: Settings) -> None:

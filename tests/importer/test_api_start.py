@@ -275,9 +275,12 @@ def test_a_folder_below_the_one_that_is_named_may_be_read(api: Caller, files_roo
     assert absolute.json()["existing"] is True
 
 
-@pytest.mark.parametrize("path", ["../secret", "/etc", "vipdoc/../../secret", "..", "link", "~", "x" * 400, "no/such"])
+@pytest.mark.parametrize(
+    "path", ["../secret", "/etc", "vipdoc/../../secret", "..", "link", "~", "x" * 400, "no/such", "empty"]
+)
 def test_no_other_folder_may_be_read_and_none_is_told_of(api: Caller, files_root: Path, path: str) -> None:
     (files_root / "link").symlink_to(files_root.parent / "secret")
+    (files_root / "empty").mkdir()
     response = api.post("/import", {"source": "tdx", "path": path})
     assert error_of(response) == (422, "bad_request", "path")
     assert str(files_root.parent) not in response.json()["message"]
