@@ -113,22 +113,22 @@ def insert_rows_sqlite(rows: int) -> str:
 
 INSERT_ROWS_SQLITE = insert_rows_sqlite(ROWS_PER_INSERT)
 
-# --- bars_postgresql.py: COPY in binary, all columns of fixed width
+# --- bars_postgresql.py: all columns of fixed width, in PostgreSQL's binary form
 
+# One value: the fields of all bars, byte after byte, by date.
 READ_BARS_POSTGRESQL = """
-COPY (SELECT date, open, high, low, close, volume, amount
-      FROM marketdata_bar WHERE stock_id = %s AND date BETWEEN %s AND %s ORDER BY date)
-TO STDOUT (FORMAT BINARY)
+SELECT string_agg({packed}, '' ORDER BY date) FROM marketdata_bar
+WHERE stock_id = %s AND date BETWEEN %s AND %s
 """
 # Straight into the table: the writer holds the stock's lock and has looked which days are there.
 INSERT_BARS_POSTGRESQL = """
 COPY marketdata_bar (stock_id, source, date, open, high, low, close, volume, amount) FROM STDIN (FORMAT BINARY)
 """
 DELETE_BARS_POSTGRESQL = "DELETE FROM marketdata_bar WHERE stock_id = %s AND date = ANY(%s)"
+# A value per stock: the fields of its bars, byte after byte.
 READ_PANEL_POSTGRESQL = """
-COPY (SELECT stock_id, date, {fields} FROM marketdata_bar
-      WHERE stock_id = ANY(%s) AND date BETWEEN %s AND %s)
-TO STDOUT (FORMAT BINARY)
+SELECT string_agg({packed}, '') FROM marketdata_bar
+WHERE stock_id = ANY(%s) AND date BETWEEN %s AND %s GROUP BY stock_id
 """
 
 # --- store.py: by hand
