@@ -18,7 +18,9 @@ from django.utils.translation import gettext_noop
 
 from importer.asking import AllSourcesRest, Answer, NoSourceAnswered, ask
 from importer.chunks import Claim, advance
+from importer.day_work import market_day, store_decided
 from importer.dbtime import db_now
+from importer.ex_rights import note_open
 from importer.exceptions import LostLease, StopRequested
 from importer.models import Failure, ImportTask, Kind
 from importer.planning import Work, repair_range, work_for
@@ -75,15 +77,19 @@ class ChunkWork:
         self.local = all(source.local for source in self.sources)
         self.list_known = bool(task.parameters.get("list_known"))
         self.today = timezone.localdate()
-        self.open_days = np.array(known_calendar().days, "datetime64[D]")
+        # A data site may send a day that never was; a file that somebody made is taken at its word.
+        self.open_days = None if self.local else np.array(known_calendar().days, "datetime64[D]")
         self.by_source: Mapping[str, int] = {}
+        self.market = market_day(task)
 
     def run(self, claimed: Claim) -> None:
         """Work through the chunk until its end, or until the lane has to leave.
 
-        While one stock is stored, the next one is being fetched. Raises LostLease, StopRequested, or what the
-        database raises; every other trouble is the stock's and is listed.
+        What a snapshot of the market decides is stored first, at once. Then, while one stock is stored, the next one
+        is being fetched. Raises LostLease, StopRequested, or what the database raises; every other trouble is the
+        stock's and is listed.
         """
+        claimed = self._store_decided(claimed)
         stocks = Stock.objects.in_bulk(list(claimed.symbols[claimed.cursor :]), field_name="symbol")
         cursor, skips = claimed.cursor, 0
         self.by_source = claimed.by_source
@@ -108,6 +114,16 @@ class ChunkWork:
                 raise
             cursor, skips = job.at + 1, 0
         self._count_skips(claimed, cursor, skips, "")
+
+    def _store_decided(self, claimed: Claim) -> Claim:
+        # After a death at the cursor one stock at a time is worked on: a further death is blamed on the right one.
+        if self.market is None or claimed.careful:
+            return claimed
+        decided = store_decided(self.market, claimed)
+        if decided is None:
+            return claimed
+        self.lane.finished(StockDone(decided.symbol, decided.stocks, decided.rows))
+        return decided.claimed
 
     def _start(self, claimed: Claim, at: int, stocks: dict[str, Stock]) -> _Job:
         symbol = claimed.symbols[at]
@@ -206,6 +222,8 @@ class ChunkWork:
             stock_id = job.stock.pk if job.stock else ensure_stocks([job.symbol])[job.symbol]
             result = store_bars(stock_id, frame, source=answer.source, simulated=answer.simulated, covered=covers)
             rows = result.inserted + result.changed
+            if (finding := self._ex_right(job, answer)) is not None:
+                findings.append(finding)
             if findings:
                 Failure.objects.bulk_create(findings)
             nothing_new = not rows and job.stored is not None and not self.request.refresh
@@ -223,6 +241,28 @@ class ChunkWork:
             )
         self.by_source = by_source
         return rows
+
+    def _ex_right(self, job: _Job, answer: Answer) -> Failure | None:
+        """Note an ex-right that nothing explains, once the stock's own history has confirmed the close before it."""
+        market = self.market
+        if market is None or job.stock is None or job.stored is None or job.stored.empty:
+            return None
+        prev_close, last = market.open_ex_rights.get(job.symbol), job.stored.iloc[-1]
+        days = answer.frame["date"]
+        confirmed = (days == last["date"]).any() and last["date"].date() not in {
+            each.day for each in answer.differences
+        }
+        if prev_close is None or not confirmed or not (days == pd.Timestamp(market.day)).any():
+            return None
+        return note_open(
+            self.task,
+            job.symbol,
+            day=market.day,
+            prev_close=prev_close,
+            close=float(last["close"]),
+            source=market.source,
+            simulated=answer.simulated,
+        )
 
     def _rows_to_write(self, frame: pd.DataFrame, stored: pd.DataFrame | None) -> pd.DataFrame:
         """Leave out the days that are stored already, unless they are to be replaced."""

@@ -229,6 +229,6 @@ def test_a_dead_lane_s_stock_is_done_by_the_next_one(bell: Bell, task: ImportTas
 
 def test_the_queue_gets_numbers_and_words_only(task: ImportTask, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[Any, ...]] = []
-    monkeypatch.setattr("django_q.tasks.async_task", lambda *message: sent.append(message))
+    monkeypatch.setattr("django_q.tasks.async_task", lambda *message, **_options: sent.append(message))
     dispatch(bell=slots.ring_by_queue, lanes=lambda: 1)
     assert [[type(part) for part in message] for message in sent] == [[str, str, int, str]]

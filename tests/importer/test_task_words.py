@@ -43,8 +43,16 @@ def test_a_wait_for_sources_has_its_end() -> None:
         (Kind.IMPORT, {}, "full import of all stocks from 2021-01-01 to 2024-12-25, source: automatic"),
         (Kind.IMPORT, {"start": None}, "full import of all stocks until 2024-12-25, source: automatic"),
         (Kind.UPDATE, {}, "update of all stocks until 2024-12-25, source: automatic"),
-        (Kind.REPAIR, {"symbols": ["600519.SH"]}, "repair of 600519.SH from 2021-01-01 to 2024-12-25, source: automatic"),
-        (Kind.REPAIR, {"symbols": ["600519.SH"] * 4}, "repair of 4 stocks from 2021-01-01 to 2024-12-25, source: automatic"),
+        (
+            Kind.REPAIR,
+            {"symbols": ["600519.SH"]},
+            "repair of 600519.SH from 2021-01-01 to 2024-12-25, source: automatic",
+        ),
+        (
+            Kind.REPAIR,
+            {"symbols": ["600519.SH"] * 4},
+            "repair of 4 stocks from 2021-01-01 to 2024-12-25, source: automatic",
+        ),
     ],
 )
 def test_a_request_is_one_phrase(kind: Kind, parameters: dict[str, Any], words: str) -> None:
