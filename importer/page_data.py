@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db.models import Count, Q
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from importer import pacing, progress
-from importer.dispatch import next_pending_task
+from importer.api_paths import told
+from importer.exceptions import BadRequest
 from importer.hosts import live_hosts
-from importer.models import ACTIVE, FINISHED, Action, Host, ImportTask, Kind, LaneSlot, Status
-from importer.pacing import SourceStatus
+from importer.models import ACTIVE, FINISHED, Action, Failure, Host, ImportTask, Kind, LaneSlot, Status
+from importer.page_words import SourceLine, source_lines, source_names_text, spoken_text, turn_text
 from importer.sources.registry import auto_order
 from importer.status import DataStatus, Space, data_status, space
-from importer.task_words import kind_text, request_text, state_text
+from importer.task_words import request_text, state_text
 from importer.verdict import Known, Verdict, complete_until, verdict
 from marketdata.models import Origin, Stock
 from marketdata.store import current_origin
-from marketdata.texts import Text
+from marketdata.texts import Text, sentence
 from marketdata.trading_days import last_known_day, trading_days
 
 RECENT_TASKS = 5
@@ -33,14 +37,25 @@ class TaskCard:
     """A task as a card or a row shows it. Times are aware; ``eta`` in seconds; ``speed`` in stocks per second."""
 
     task: ImportTask
-    kind: Text
     what: Text
     state: Text
+    message: str
     finished: int
     eta: float | None
     speed: float | None
     elapsed: float | None
     tone: str
+
+    @property
+    def now(self) -> Text | str:
+        """What the task does now, without the figures that stand beside it."""
+        if doing := self.task.message_values.get("doing"):
+            return Text(gettext_noop("Importing %(doing)s"), {"doing": doing})
+        return "" if "finished" in self.task.message_values else self.message
+
+    @property
+    def is_over(self) -> bool:
+        return self.task.status in FINISHED
 
     @property
     def can_cancel(self) -> bool:
@@ -61,20 +76,59 @@ class TaskCard:
 
 
 @dataclass(frozen=True)
+class Workers:
+    """The hosts whose workers are alive, and how many workers that are."""
+
+    hosts: Sequence[Host]
+    count: int
+
+
+@dataclass(frozen=True)
+class PerSource:
+    """Stocks that a source gave to a task; failures and findings that name it."""
+
+    label: str
+    stocks: int
+    failures: int
+    findings: int
+
+
+@dataclass(frozen=True)
+class FailureLine:
+    """A row of the list of failures."""
+
+    failure: Failure
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A task behind the leading one. ``position`` counts from 1; None for a paused one, whose turn never comes."""
+
+    card: TaskCard
+    position: int | None
+    turn: Text | None
+
+
+@dataclass(frozen=True)
 class DataPage:
-    """Everything the polled part of the data page shows."""
+    """Everything the polled parts of the data page show.
+
+    ``leading`` is the running task, else the one whose turn is next, else a paused one. ``spoken`` is what a screen
+    reader is told when it changes.
+    """
 
     verdict: Verdict
     status: DataStatus
     space: Space
-    running: TaskCard | None
+    leading: TaskCard | None
     news: TaskCard | None
-    waiting: Sequence[TaskCard]
+    waiting: Sequence[Waiting]
     recent: Sequence[TaskCard]
-    sources: Sequence[SourceStatus]
-    hosts: Sequence[Host]
-    workers: int
-    now: datetime
+    sources: Sequence[SourceLine]
+    workers: Workers
+    spoken: Text
 
 
 def card_of(task: ImportTask, now: datetime | None = None) -> TaskCard:
@@ -84,9 +138,9 @@ def card_of(task: ImportTask, now: datetime | None = None) -> TaskCard:
     ended = task.finished_at or now
     return TaskCard(
         task=task,
-        kind=kind_text(task),
         what=request_text(task),
         state=state_text(task),
+        message=told(task.message, task.parameters.get("path")),
         finished=shown.done,
         eta=None if task.waiting_until else shown.eta_seconds,
         speed=task.stocks_per_second if task.status == Status.RUNNING else None,
@@ -95,29 +149,34 @@ def card_of(task: ImportTask, now: datetime | None = None) -> TaskCard:
     )
 
 
-def data_page(now: datetime | None = None) -> DataPage:
-    """Return what the data page shows now."""
+def data_page(now: datetime | None = None, *, seen: str = "") -> DataPage:
+    """Return what the data page shows now. ``seen``: the id of an ended task whose news was dismissed."""
     now = now or timezone.now()
-    running = ImportTask.objects.filter(status=Status.RUNNING).first()
-    waiting = ImportTask.objects.filter(status__in=(Status.PENDING, Status.PAUSED)).order_by(
-        "status", "-priority", "created_at"
-    )
+    active = _by_turn(ImportTask.objects.filter(status__in=ACTIVE))
     recent = list(ImportTask.objects.filter(status__in=FINISHED).order_by("-finished_at")[:RECENT_TASKS])
     status = data_status(now)
-    hosts = live_hosts()
+    working = workers()
+    running = next((task for task in active if task.status == Status.RUNNING), None)
+    leading = card_of(active[0], now) if active else None
+    news = _news(recent, leading, now, seen)
     return DataPage(
         verdict=_verdict(status, running),
         status=status,
         space=space(),
-        running=card_of(running, now) if running else None,
-        news=_news(recent, running, now),
-        waiting=[card_of(task, now) for task in _by_turn(waiting)],
+        leading=leading,
+        news=news,
+        waiting=_waiting(active, leading, working.count, now),
         recent=[card_of(task, now) for task in recent],
-        sources=_sources(),
-        hosts=hosts,
-        workers=sum(host.workers for host in hosts),
-        now=now,
+        sources=source_lines(_sources_shown(), pacing.states()),
+        workers=working,
+        spoken=_spoken(leading, news),
     )
+
+
+def workers() -> Workers:
+    """Return whose workers are alive."""
+    hosts = live_hosts()
+    return Workers(hosts, sum(host.workers for host in hosts))
 
 
 def is_simulated() -> bool:
@@ -130,9 +189,48 @@ def lanes_of(task: ImportTask) -> list[LaneSlot]:
     return list(LaneSlot.objects.filter(task=task).order_by("number"))
 
 
+def failure_lines(task: ImportTask, failures: Iterable[Failure]) -> list[FailureLine]:
+    """Return failures of a task in words, without the places of the files they name."""
+    path = task.parameters.get("path")
+    return [FailureLine(each, source_names_text(each.source), told(each.reason, path)) for each in failures]
+
+
+def per_source(task: ImportTask) -> list[PerSource]:
+    """Return what each source gave to a task, and how often a failure names it; the most stocks first."""
+    stocks: Counter[str] = Counter()
+    for counts in task.chunks.values_list("by_source", flat=True):
+        stocks.update(counts)
+    failures: Counter[str] = Counter()
+    findings: Counter[str] = Counter()
+    named = Failure.objects.filter(task=task).exclude(source="").order_by()
+    for row in named.values("source", "finding").annotate(count=Count("pk")):
+        for name in row["source"].split(", "):
+            (findings if row["finding"] else failures)[name] += row["count"]
+    names = sorted({*stocks, *failures, *findings}, key=lambda name: (-stocks[name], name))
+    return [PerSource(source_names_text(name), stocks[name], failures[name], findings[name]) for name in names]
+
+
 def _by_turn(tasks: Iterable[ImportTask]) -> list[ImportTask]:
-    first = next_pending_task()
-    return sorted(tasks, key=lambda task: (first is None or task.pk != first.pk, task.status, -task.priority))
+    """Return the running task, then the waiting ones in the order of their turn, then the paused ones."""
+    order = {Status.RUNNING: 0, Status.PENDING: 1, Status.PAUSED: 2}
+    return sorted(tasks, key=lambda task: (order[Status(task.status)], -task.priority, task.created_at))
+
+
+def _waiting(active: Sequence[ImportTask], leading: TaskCard | None, worker_count: int, now: datetime) -> list[Waiting]:
+    shown, position = [], 0
+    is_running = leading is not None and leading.task.status == Status.RUNNING
+    for task in active:
+        if task.status == Status.PENDING:
+            position += 1
+        if leading is not None and task.pk == leading.task.pk:
+            continue
+        if task.status == Status.PENDING:
+            eta = leading.eta if leading is not None and is_running else None
+            turn = turn_text(position, eta, workers=worker_count, running=is_running)
+            shown.append(Waiting(card_of(task, now), position, turn))
+        else:
+            shown.append(Waiting(card_of(task, now), None, None))
+    return shown
 
 
 def _verdict(status: DataStatus, running: ImportTask | None) -> Verdict:
@@ -148,16 +246,33 @@ def _verdict(status: DataStatus, running: ImportTask | None) -> Verdict:
     return verdict(known, newest=newest, missing_days=missing, assumed=newest > last_known_day(), importing=importing)
 
 
-def _news(recent: Sequence[ImportTask], running: ImportTask | None, now: datetime) -> TaskCard | None:
-    """Return the task that ended last, while that is news and nothing else goes on."""
-    if running is not None or not recent or recent[0].finished_at is None:
+def _news(recent: Sequence[ImportTask], leading: TaskCard | None, now: datetime, seen: str) -> TaskCard | None:
+    """Return the task that ended last, while that is news: for a day, until it is dismissed or more was asked for."""
+    if not recent or recent[0].finished_at is None or str(recent[0].pk) == seen:
+        return None
+    if leading is not None and leading.task.created_at > recent[0].finished_at:
         return None
     return card_of(recent[0], now) if now - recent[0].finished_at < NEWS_FOR else None
 
 
-def _sources() -> list[SourceStatus]:
-    order = {name: place for place, name in enumerate(auto_order())}
-    return sorted(pacing.states(), key=lambda state: (order.get(state.source, len(order)), state.source))
+def _spoken(leading: TaskCard | None, news: TaskCard | None) -> Text:
+    if leading is not None:
+        return spoken_text(leading.task)
+    if news is None:
+        return Text("")
+    task = news.task
+    message = Text(task.message_id, task.message_values)
+    return Text("%(task)s %(message)s", {"task": sentence(spoken_text(task)), "message": sentence(message)})
+
+
+def _sources_shown() -> Sequence[str]:
+    if is_simulated() or settings.SOURCE == "simulated":
+        return ["simulated"]
+    try:
+        return auto_order()
+    except BadRequest:
+        # A mistake in the setting: the estimate shows the sentence.
+        return []
 
 
 def _tone(task: ImportTask) -> str:

@@ -14,19 +14,21 @@ from importer.models import Kind
 from importer.sources.labels import label_of
 from importer.sources.registry import AUTO, SOURCES
 from importer.task_requests import DEFAULT_START, EARLIEST, TaskRequest, build_request
+from marketdata.models import Origin
+from marketdata.store import current_origin
 
 RANGE_2021, RANGE_YEAR, RANGE_ALL, RANGE_OWN = "2021", "year", "all", "own"
 RANGES = {
-    RANGE_2021: gettext_noop("since 2021-01-01"),
-    RANGE_YEAR: gettext_noop("the last year"),
-    RANGE_ALL: gettext_noop("since each listing"),
-    RANGE_OWN: gettext_noop("other dates"),
+    RANGE_2021: gettext_noop("Since 2021-01-01"),
+    RANGE_YEAR: gettext_noop("The last year"),
+    RANGE_ALL: gettext_noop("Since each listing"),
+    RANGE_OWN: gettext_noop("Other dates"),
 }
 
 
 @dataclass(frozen=True)
 class ImportForm:
-    """What was typed, as text; ``problem`` and ``problem_field`` when it could not become a request."""
+    """What was typed, as text. ``path`` counts only for a source that reads files."""
 
     range: str = RANGE_2021
     start: str = ""
@@ -45,7 +47,7 @@ class ImportForm:
             start=data.get("start_date", "").strip(),
             end=data.get("end_date", "").strip(),
             symbols=data.get("symbols", "").strip(),
-            source=data.get("source", "").strip(),
+            source=data.get("source", settings.SOURCE).strip(),
             path=data.get("path", "").strip(),
             refresh=data.get("refresh", "") == "1",
         )
@@ -53,26 +55,32 @@ class ImportForm:
     def request(self, kind: Kind) -> TaskRequest:
         """Return the request. Raises what ``build_request`` raises."""
         symbols, source = self.symbols or None, self.source or None
+        path = self.path if self._reads_files() else ""
         if kind == Kind.UPDATE:
-            return build_request(kind, symbols=symbols, source=source)
+            return build_request(kind, symbols=symbols, source=source, path=path or None)
         start, end = self._dates()
         return build_request(
-            kind, start=start, end=end, symbols=symbols, source=source, path=self.path or None, refresh=self.refresh
+            kind, start=start, end=end, symbols=symbols, source=source, path=path or None, refresh=self.refresh
         )
+
+    def _reads_files(self) -> bool:
+        entry = SOURCES.get(self.source)
+        return entry is None or entry.takes_path
 
     def _dates(self) -> tuple[str | date | None, str | None]:
         if self.range == RANGE_OWN:
             return self.start or None, self.end or None
         if self.range == RANGE_YEAR:
             return timezone.localdate() - timedelta(days=365), None
-        if self.path:
-            return None, None
-        return (EARLIEST if self.range == RANGE_ALL else DEFAULT_START), None
+        if self.range == RANGE_2021:
+            return DEFAULT_START, None
+        # Files say themselves where they begin.
+        return (None if self.path and self._reads_files() else EARLIEST), None
 
 
 def source_choices() -> list[tuple[str, str]]:
     """Return the sources that the form offers, as (name, msgid): those that can work here."""
-    if settings.DEMO or settings.SOURCE == "simulated":
+    if settings.SOURCE == "simulated" or current_origin() == Origin.SIMULATED:
         return [("simulated", label_of("simulated"))]
     network = [(name, label_of(name)) for name, entry in SOURCES.items() if entry.network]
     choices = [(AUTO, gettext_noop("Automatic (whichever answers)")), *network]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from importer import views
+from importer import task_views, views
 
 urlpatterns = [
     path("", views.data, name="home"),
@@ -11,9 +11,10 @@ urlpatterns = [
     path("data/estimate/", views.estimate, name="estimate"),
     path("data/import/", views.start, {"kind": "import"}, name="start_import"),
     path("data/update/", views.start, {"kind": "update"}, name="start_update"),
-    path("data/tasks/", views.tasks, name="tasks"),
-    path("data/tasks/<uuid:task_id>/", views.task, name="task"),
-    path("data/tasks/<uuid:task_id>/live/", views.task_live, name="task_live"),
-    path("data/tasks/<uuid:task_id>/cancel/", views.cancel, name="cancel_task"),
-    path("data/tasks/<uuid:task_id>/<str:action>/", views.act, name="act_on_task"),
+    path("data/tasks/", task_views.tasks, name="tasks"),
+    path("data/tasks/live/", task_views.tasks_live, name="tasks_live"),
+    path("data/tasks/<uuid:task_id>/", task_views.task, name="task"),
+    path("data/tasks/<uuid:task_id>/live/", task_views.task_live, name="task_live"),
+    path("data/tasks/<uuid:task_id>/cancel/", task_views.cancel, name="cancel_task"),
+    path("data/tasks/<uuid:task_id>/<str:action>/", task_views.act, name="act_on_task"),
 ]

@@ -3,63 +3,111 @@
   "use strict";
   const gone = document.getElementById("server-gone");
   const back = document.getElementById("server-back");
-  let lost = false;
 
-  const polled = (target) => target instanceof Element && target.hasAttribute("data-polled");
+  // 1. Parts that are fetched again are merged into what is there: only what differs is touched. The focus, a
+  //    scrolled table and a pointer over a button stay, and a bar moves instead of being drawn anew.
+  function merge(old, fresh) {
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+      if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
+      return;
+    }
+    for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+    for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    let next = old.firstChild;
+    for (const child of [...fresh.childNodes]) {
+      const known = counterpart(old, next, child);
+      if (!known) {
+        old.insertBefore(child, next);
+        continue;
+      }
+      if (known === next) next = next.nextSibling;
+      else old.insertBefore(known, next);
+      merge(known, child);
+    }
+    while (next) {
+      const rest = next.nextSibling;
+      next.remove();
+      next = rest;
+    }
+  }
 
-  document.body.addEventListener("htmx:beforeRequest", (event) => {
-    if (polled(event.target) && document.hidden) event.preventDefault();
+  function counterpart(parent, next, child) {
+    if (child.id) {
+      const known = document.getElementById(child.id);
+      return known && known.parentNode === parent && known.nodeName === child.nodeName ? known : null;
+    }
+    return next && !next.id && next.nodeName === child.nodeName ? next : null;
+  }
+
+  document.body.addEventListener("htmx:beforeSwap", (event) => {
+    event.detail.shouldSwap = false;
+    if (event.detail.isError) return;
+    const fetched = new DOMParser().parseFromString(event.detail.serverResponse, "text/html");
+    const parts = [...fetched.querySelectorAll("[data-live]")];
+    // Something else came, such as the page to log in: let it be shown whole.
+    if (!parts.length) window.location.reload();
+    for (const part of parts) {
+      const here = document.getElementById(part.id);
+      if (here && !isSelecting(here)) mergeInto(here, part);
+    }
   });
 
+  function mergeInto(here, part) {
+    const kept = document.createElement(here.nodeName);
+    for (const { name, value } of here.attributes) kept.setAttribute(name, value);
+    kept.append(...part.childNodes);
+    merge(here, kept);
+  }
+
+  function isSelecting(part) {
+    const selection = window.getSelection();
+    return selection && !selection.isCollapsed && part.contains(selection.anchorNode);
+  }
+
+  // 2. Nothing is asked while nobody looks; who comes back sees the newest at once.
+  document.body.addEventListener("htmx:beforeRequest", (event) => {
+    if (document.hidden) event.preventDefault();
+  });
   document.addEventListener("visibilitychange", () => {
     if (document.hidden || !window.htmx) return;
-    document.querySelectorAll("[data-polled]").forEach((part) => window.htmx.trigger(part, "wake"));
+    document.querySelectorAll("[data-poll]").forEach((poll) => window.htmx.trigger(poll, "wake"));
   });
 
-  function failed(event) {
-    if (!polled(event.target) || lost) return;
-    lost = true;
-    back.hidden = true;
-    gone.hidden = false;
+  // 3. What is shown grows old when the server is gone: say so, and say when it is back.
+  const isPoll = (event) => event.target instanceof Element && event.target.hasAttribute("data-poll");
+  let backSince = null;
+
+  function say(place, words, looks) {
+    place.textContent = words;
+    place.className = words ? looks : "";
   }
-  document.body.addEventListener("htmx:sendError", failed);
-  document.body.addEventListener("htmx:timeout", failed);
-  document.body.addEventListener("htmx:responseError", failed);
+
+  function lost(event) {
+    if (!isPoll(event) || document.body.classList.contains("stale")) return;
+    document.body.classList.add("stale");
+    say(back, "", "");
+    say(gone, gone.dataset.words, "banner bad");
+  }
+  document.body.addEventListener("htmx:sendError", lost);
+  document.body.addEventListener("htmx:timeout", lost);
+  document.body.addEventListener("htmx:responseError", lost);
 
   document.body.addEventListener("htmx:afterRequest", (event) => {
-    if (!polled(event.target) || !event.detail.successful || !lost) return;
-    lost = false;
-    gone.hidden = true;
-    back.hidden = false;
-    setTimeout(() => { back.hidden = true; }, 8000);
+    if (!isPoll(event) || !event.detail.successful || !document.body.classList.contains("stale")) return;
+    document.body.classList.remove("stale");
+    say(gone, "", "");
+    say(back, back.dataset.words, "banner");
+    clearTimeout(backSince);
+    backSince = setTimeout(() => say(back, "", ""), 8000);
   });
 
-  // Do not take away what somebody is about to press, has selected, or reads in an open dialog.
-  document.body.addEventListener("htmx:beforeSwap", (event) => {
-    if (!polled(event.target)) return;
-    const selection = window.getSelection();
-    const selecting = selection && !selection.isCollapsed && event.target.contains(selection.anchorNode);
-    if (selecting || document.querySelector("dialog[open]")) event.detail.shouldSwap = false;
-  });
-
-  // Keep the focus where it was: the swapped part brings a new element with the same id.
-  let focused = null;
-  document.body.addEventListener("htmx:beforeSwap", (event) => {
-    if (polled(event.target) && event.target.contains(document.activeElement)) focused = document.activeElement.id;
-  });
-  document.body.addEventListener("htmx:afterSettle", () => {
-    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
-    focused = null;
-  });
-
-  // The dialog that asks once more; without scripts the link leads to a page that does.
+  // 4. The dialog that asks once more; without scripts the link leads to a page that does.
   const dialog = document.getElementById("cancel-dialog");
   document.body.addEventListener("click", (event) => {
-    const link = event.target.closest("a[data-cancel]");
-    if (link && dialog) {
-      event.preventDefault();
-      dialog.querySelector("form.go").action = link.href;
-      dialog.showModal();
-    }
+    const link = event.target instanceof Element && event.target.closest("a[data-cancel]");
+    if (!link || !dialog || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    dialog.querySelector("form.go").action = link.href;
+    dialog.showModal();
   });
 })();

@@ -1,10 +1,12 @@
-"""The pages without a browser: what they show in each state, and that every change works without scripts."""
+"""The data page without a browser: what it shows in each state, and that its buttons work without scripts."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import date, timedelta
+from html import unescape
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -12,41 +14,43 @@ from django.test import Client
 from django.utils import timezone
 
 from importer.dbtime import db_now
-from importer.models import Failure, Host, ImportTask, Kind, LaneSlot, SourceState, Status
+from importer.models import Host, ImportTask, Kind, LaneSlot, SourceState, Status
 from marketdata.models import Stock
 from marketdata.store import claim_origin
 from marketdata.texts import counted
 from tests.importer.factories import make_chunk, make_task
+from tests.importer.pages import english_browser, living_host, post, shown
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def browser() -> Client:
-    return Client(enforce_csrf_checks=True, headers={"accept-language": "en"})
+    return english_browser()
 
 
 @pytest.fixture
 def alive() -> Host:
-    now = db_now()
-    return Host.objects.create(name="here", workers=4, pid=1, started_at=now, seen_at=now)
+    return living_host()
 
 
-def post(browser: Client, url: str, /, **values: str) -> tuple[int, str]:
-    page = browser.get("/data/").content.decode()
-    token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
-    assert token is not None
-    response = browser.post(url, {"csrfmiddlewaretoken": token[1], **values})
-    return response.status_code, response.headers.get("Location", response.content.decode())
+def stored(number: int = 1, covered_until: date = date(2024, 12, 25)) -> None:
+    """Make stocks with bars, as far as their summaries are concerned."""
+    Stock.objects.bulk_create(
+        Stock(
+            symbol=f"{600000 + place}.SH", code=str(600000 + place), exchange="SH", bar_count=900,
+            first_bar=date(2021, 1, 4), last_bar=covered_until, covered_until=covered_until,
+        )
+        for place in range(number)
+    )  # fmt: skip
 
 
-def shown(browser: Client, path: str = "/data/") -> str:
-    response = browser.get(path)
-    assert response.status_code == 200
-    return " ".join(response.content.decode().split())
+def ended(**values: Any) -> ImportTask:
+    values = {"status": Status.COMPLETED, "started_at": db_now(), "finished_at": db_now(), **values}
+    return make_task(**values)
 
 
-@pytest.mark.parametrize("path", ["/", "/data/", "/data/live/", "/data/tasks/", "/data/estimate/"])
+@pytest.mark.parametrize("path", ["/", "/data/", "/data/live/", "/data/tasks/", "/data/tasks/live/", "/data/estimate/"])
 def test_every_page_is_shown_on_an_empty_database(browser: Client, path: str) -> None:
     shown(browser, path)
 
@@ -60,6 +64,19 @@ def test_a_first_visit_says_what_to_press_and_that_there_is_a_demo(browser: Clie
 
 def test_without_a_worker_the_page_says_what_to_do(browser: Client) -> None:
     assert "manage.py serve" in shown(browser)
+
+
+def test_how_many_workers_are_alive_stands_at_the_top(browser: Client, alive: Host) -> None:
+    assert "4 download lanes online" in shown(browser)
+    living_host("there", 2)
+    page = shown(browser)
+    assert "6 download lanes online" in page
+    assert "<b>there</b>" in page
+
+
+def test_a_host_in_trouble_says_so(browser: Client, alive: Host) -> None:
+    Host.objects.update(trouble="This host cannot hand out work because of an error in the program; its log has the details.")  # fmt: skip  # noqa: E501
+    assert "cannot hand out work" in shown(browser)
 
 
 def test_pages_are_chinese_where_nothing_else_is_asked_for() -> None:
@@ -82,11 +99,41 @@ def test_a_simulated_market_says_so_on_every_page(browser: Client) -> None:
         assert "Simulated data" in shown(browser, path)
 
 
+def test_a_simulated_market_offers_no_real_source(browser: Client) -> None:
+    assert "Eastmoney" in shown(browser)
+    claim_origin(True)
+    assert "Eastmoney" not in shown(browser)
+
+
 def test_a_press_on_the_button_makes_a_task_and_comes_back_to_the_page(browser: Client) -> None:
     assert post(browser, "/data/import/", range="2021", source="simulated") == (302, "/data/")
     task = ImportTask.objects.get()
     assert (task.kind, task.parameters["start"], task.parameters["symbols"]) == (Kind.IMPORT, "2021-01-01", None)
     assert task.requested_by.startswith("page")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "start"),
+    [("2021", "2021-01-01"), ("year", (timezone.localdate() - timedelta(days=365)).isoformat()), ("all", "1990-01-01")],
+)
+def test_each_range_begins_where_it_says(browser: Client, chosen: str, start: str) -> None:
+    post(browser, "/data/import/", range=chosen, source="simulated")
+    assert ImportTask.objects.get().parameters["start"] == start
+
+
+def test_a_folder_below_the_root_is_imported_from_its_beginning(browser: Client, settings: Any, tmp_path: Path) -> None:
+    settings.FILES_ROOT = str(tmp_path)
+    folder = tmp_path / "bars"
+    folder.mkdir()
+    (folder / "600977.SH.csv").write_text("date,open,high,low,close,volume,amount\n")
+    assert post(browser, "/data/import/", range="all", source="files", path="bars") == (302, "/data/")
+    parameters = ImportTask.objects.get().parameters
+    assert (parameters["start"], parameters["path"]) == (None, str(folder.resolve()))
+
+
+def test_a_folder_is_left_out_where_the_source_reads_none(browser: Client) -> None:
+    assert post(browser, "/data/import/", range="2021", source="simulated", path="bars")[0] == 302
+    assert ImportTask.objects.get().parameters["path"] is None
 
 
 def test_a_second_press_makes_no_second_task(browser: Client) -> None:
@@ -102,25 +149,33 @@ def test_a_form_of_another_site_starts_nothing() -> None:
     assert not ImportTask.objects.exists()
 
 
+@pytest.mark.parametrize("path", ["/data/import/", "/data/update/"])
+def test_the_address_of_a_refused_form_can_be_loaded_anew(browser: Client, path: str) -> None:
+    response = browser.get(path)
+    assert (response.status_code, response.headers["Location"]) == (302, "/data/")
+    assert not ImportTask.objects.exists()
+
+
 @pytest.mark.parametrize(
-    ("typed", "sentence"),
+    ("typed", "field", "sentence"),
     [
-        ({"range": "own", "start_date": "2024-12-25", "end_date": "2024-01-01"}, "is before the start"),
-        ({"range": "own", "start_date": "2999-01-01"}, "is in the future"),
-        ({"range": "2021", "symbols": "600519, no-such"}, "is not a stock symbol"),
-        ({"range": "2021", "source": "bloomberg"}, "There is no source"),
-        ({"range": "2021", "source": "tdx", "path": "/etc"}, "BARVAULT_FILES_ROOT"),
+        ({"range": "own", "start_date": "2024-12-25", "end_date": "2024-01-01"}, "end_date", "is before the start"),
+        ({"range": "own", "start_date": "2999-01-01"}, "start_date", "is in the future"),
+        ({"range": "2021", "symbols": "600519, no-such"}, "symbols", "is not a stock symbol"),
+        ({"range": "2021", "source": "bloomberg"}, "source", "There is no source"),
+        ({"range": "2021", "source": "tdx", "path": "/etc"}, "path", "BARVAULT_FILES_ROOT"),
     ],
 )
-def test_bad_input_shows_its_sentence_and_keeps_what_was_typed(
-    browser: Client, typed: dict[str, str], sentence: str
+def test_bad_input_shows_its_sentence_at_its_field_and_keeps_what_was_typed(
+    browser: Client, typed: dict[str, str], field: str, sentence: str
 ) -> None:
     status, page = post(browser, "/data/import/", **typed)
     assert status == 422
-    assert sentence in page
+    _before, _found, rest = page.partition(f'id="{field}"')
+    assert 'aria-describedby="problem" autofocus' in rest.partition(">")[0]
+    assert sentence in unescape(rest.partition('id="problem"')[2].partition("</span>")[0])
+    assert all(f'value="{value}"' in page for name, value in typed.items() if name != "source")
     assert not ImportTask.objects.exists()
-    if "symbols" in typed:
-        assert 'value="600519, no-such"' in page
 
 
 def test_an_update_of_an_empty_database_says_to_import_first(browser: Client) -> None:
@@ -131,71 +186,81 @@ def test_an_update_of_an_empty_database_says_to_import_first(browser: Client) ->
 
 def test_the_running_task_shows_all_that_people_ask_for(browser: Client, alive: Host) -> None:
     task = make_task(
-        status=Status.RUNNING, progress=37, total=5412, done=2008, failed=3, stocks_per_second=4.9, started_at=db_now()
-    )
+        status=Status.RUNNING, progress=37, total=5412, done=2008, failed=3, stocks_per_second=4.9, started_at=db_now(),
+        message_id="Importing %(doing)s: %(finished)s of %(total)s stocks.",
+        message_values={"doing": "平安银行 000001.SZ", "finished": 2011, "total": 5412},
+    )  # fmt: skip
     page = shown(browser, "/data/live/")
     for words in ('role="progressbar"', 'aria-valuenow="37"', "2,011 of 5,412 stocks", "3 failed", "4.9 stocks/s"):
         assert words in page
     assert "11 min 34 s" in page
+    assert "Importing 平安银行 000001.SZ<" in page
     assert f"/data/tasks/{task.pk}/cancel/" in page
 
 
-def test_the_polled_part_holds_no_inputs_to_lose(browser: Client, alive: Host) -> None:
-    make_task(status=Status.RUNNING)
+def test_a_task_is_named_by_what_it_does_and_its_source_s_label(browser: Client) -> None:
     make_task()
-    part = shown(browser, "/data/live/")
-    assert not re.search(r'<(select|textarea)|<input(?! type="hidden")', part)
+    assert "Full import of all stocks from 2021-01-01 to 2024-12-25, source: Simulated market" in shown(browser)
 
 
-def test_a_waiting_task_can_go_first(browser: Client) -> None:
-    make_task(status=Status.RUNNING, priority=2)
-    waiting = make_task()
-    post(browser, f"/data/tasks/{waiting.pk}/first/")
-    waiting.refresh_from_db()
-    assert waiting.priority == 3
+def test_a_waiting_task_leads_where_none_runs_so_that_a_press_is_seen(browser: Client) -> None:
+    make_task()
+    page = shown(browser, "/data/live/")
+    assert 'id="leading"' in page
+    assert "No task waits." in page
 
 
-def test_pause_resume_cancel_and_retry_work_by_forms(browser: Client) -> None:
-    task = make_task()
-    for action, expected in (("pause", Status.PAUSED), ("resume", Status.PENDING), ("cancel", Status.CANCELLED)):
-        post(browser, f"/data/tasks/{task.pk}/{action}/")
-        task.refresh_from_db()
-        assert task.status == expected
-    failed = make_task(status=Status.COMPLETED, failed=1)
-    Failure.objects.create(task=failed, symbol="600001.SH", code="banned")
-    post(browser, f"/data/tasks/{failed.pk}/retry/")
-    assert ImportTask.objects.get(retry_of=failed).parameters["symbols"] == ["600001.SH"]
-
-
-def test_a_cancel_is_asked_once_more(browser: Client) -> None:
-    task = make_task(status=Status.RUNNING)
-    assert "Data already stored are kept" in shown(browser, f"/data/tasks/{task.pk}/cancel/")
-    task.refresh_from_db()
-    assert task.status == Status.RUNNING
-
-
-def test_an_action_that_comes_too_late_says_why(browser: Client) -> None:
-    task = make_task(status=Status.COMPLETED)
-    post(browser, f"/data/tasks/{task.pk}/pause/")
-    assert "is not possible" in shown(browser)
-
-
-@pytest.mark.parametrize("path", ["/data/tasks/{id}/", "/data/tasks/{id}/live/", "/data/tasks/{id}/cancel/"])
-def test_an_unknown_task_is_not_found(browser: Client, path: str) -> None:
-    assert browser.get(path.format(id="00000000-0000-0000-0000-000000000000")).status_code == 404
+def test_waiting_tasks_say_which_place_they_have_and_when_their_turn_comes(browser: Client, alive: Host) -> None:
+    make_task(status=Status.RUNNING, total=100, done=40, stocks_per_second=1.0, started_at=db_now())
+    later, sooner = make_task(kind=Kind.REPAIR), make_task(kind=Kind.UPDATE, priority=3)
+    paused = make_task(status=Status.PAUSED)
+    page = shown(browser, "/data/live/")
+    places = [page.index(f"waits-{task.pk}") for task in (sooner, later, paused)]
+    assert places == sorted(places)
+    first, second, third = page[places[0] : places[1]], page[places[1] : places[2]], page[places[2] :]
+    assert ">1.<" in first
+    assert "its turn comes in about 1 min 0 s" in first
+    assert "priority 3" in first
+    assert ">2.<" in second
+    assert "its turn" not in second
+    assert "Paused" in third
+    assert ">3.<" not in third
 
 
 def test_the_end_of_a_task_is_news_until_the_next_day(browser: Client, alive: Host) -> None:
-    task = make_task(
-        status=Status.COMPLETED,
+    task = ended(
         message_id="Completed: nothing new, %(stocks)s up to date.",
         message_values={"stocks": counted(7, "%(count)s stock", "%(count)s stocks")},
-        started_at=db_now(),
-        finished_at=db_now(),
     )
     assert "nothing new, 7 stocks" in shown(browser, "/data/live/")
     ImportTask.objects.filter(pk=task.pk).update(finished_at=timezone.now() - timedelta(hours=25))
-    assert "nothing new, 7 stocks" not in shown(browser, "/data/live/")
+    assert 'id="news"' not in shown(browser, "/data/live/")
+
+
+def test_news_that_were_dismissed_stay_away_from_this_browser(browser: Client, alive: Host) -> None:
+    first = ended()
+    assert post(browser, f"/data/tasks/{first.pk}/seen/") == (302, "/data/")
+    assert 'id="news"' not in shown(browser)
+    assert 'id="news"' in shown(english_browser())
+    ended()
+    assert 'id="news"' in shown(browser)
+
+
+def test_who_asked_for_more_is_not_told_what_ended_before(browser: Client, alive: Host) -> None:
+    task = ended()
+    make_task(status=Status.RUNNING)
+    assert 'id="news"' not in shown(browser)
+    ImportTask.objects.filter(pk=task.pk).update(finished_at=timezone.now() + timedelta(seconds=1))
+    assert 'id="news"' in shown(browser)
+
+
+def test_a_screen_reader_is_told_in_steps_of_ten_percent(browser: Client, alive: Host) -> None:
+    task = make_task(status=Status.RUNNING)
+    said = set()
+    for progress in range(30, 40):
+        ImportTask.objects.filter(pk=task.pk).update(progress=progress)
+        said.add(shown(browser, "/data/live/").partition('id="spoken">')[2].partition("<")[0])
+    assert said == {"Full import: 30 percent"}
 
 
 def test_a_resting_source_says_why_and_until_when(browser: Client, alive: Host) -> None:
@@ -207,46 +272,77 @@ def test_a_resting_source_says_why_and_until_when(browser: Client, alive: Host) 
         reason_id="refused 5 requests in a row",
     )
     page = shown(browser, "/data/live/")
-    assert "refused 5 requests in a row" in page
-    assert "resting" in page
+    assert "Refused 5 requests in a row" in page
+    assert "Resting" in page
 
 
-def test_tasks_are_filtered_by_kind_state_and_day(browser: Client) -> None:
-    update = make_task(kind=Kind.UPDATE, status=Status.COMPLETED)
-    other = make_task(kind=Kind.IMPORT, status=Status.FAILED)
-    today = timezone.localdate().isoformat()
-    for query, has in (("kind=update", update), ("status=failed", other), (f"since={today}&status=failed", other)):
-        page = shown(browser, f"/data/tasks/?{query}")
-        assert str(has.pk) in page
-        assert str((other if has == update else update).pk) not in page
-    assert str(update.pk) not in shown(browser, "/data/tasks/?until=2020-01-01")
+def test_sources_that_were_never_asked_are_named_too(browser: Client) -> None:
+    page = shown(browser, "/data/live/")
+    for name in ("Eastmoney", "Sina", "Tencent"):
+        assert f"<b>{name}</b>" in page
 
 
-def test_a_task_s_page_shows_its_failures_with_reasons_and_its_history(browser: Client) -> None:
-    task = make_task(status=Status.COMPLETED, failed=1)
-    Failure.objects.create(
-        task=task, symbol="600001.SH", code="unknown_symbol", source="eastmoney",
-        reason_id="%(source)s does not know %(symbol)s. Check the symbol.",
-        reason_values={"source": "eastmoney", "symbol": "600001.SH"},
-    )  # fmt: skip
-    page = shown(browser, f"/data/tasks/{task.pk}/")
-    assert "eastmoney does not know 600001.SH" in page
-    assert "Retry what failed" in page
+class TestEstimate:
+    def test_it_says_what_an_import_will_take_before_it_starts(self, browser: Client) -> None:
+        page = shown(browser)
+        assert "<strong>5,400</strong> stocks" in page
+        assert "requests" in page
+        assert "at today's pace" in unescape(page)
+        assert "on disk" in page
+
+    def test_it_follows_what_is_typed(self, browser: Client) -> None:
+        page = shown(browser, "/data/estimate/?range=2021&symbols=600519&source=sina")
+        assert "<strong>1</strong> stock," in page
+
+    def test_it_tells_what_is_wrong_with_what_is_typed(self, browser: Client) -> None:
+        assert "is not a stock symbol" in shown(browser, "/data/estimate/?symbols=no-such")
+
+    def test_without_scripts_a_button_shows_it_on_the_page(self, browser: Client) -> None:
+        status, page = post(browser, "/data/estimate/", range="2021", symbols="600519", source="sina")
+        assert status == 200
+        assert "<strong>1</strong> stock," in page
+        assert 'value="600519"' in page
+
+    def test_an_update_has_one_as_soon_as_there_is_something_to_update(self, browser: Client) -> None:
+        assert "<b>Update</b>" not in shown(browser)
+        stored()
+        page = shown(browser)
+        assert "<b>Update</b> <strong>1</strong> stock" in page
+
+    def test_a_request_that_is_there_already_says_so(self, browser: Client) -> None:
+        post(browser, "/data/import/", range="2021", source="simulated")
+        page = shown(browser, "/data/estimate/?range=2021&source=simulated")
+        assert "is there already" in page
+
+    def test_a_wrong_setting_is_a_sentence(self, browser: Client, settings: Any) -> None:
+        settings.AUTO_ORDER = ["bloomberg"]
+        assert "BARVAULT_AUTO_ORDER names “bloomberg”" in shown(browser)
 
 
-@pytest.mark.parametrize("path", ["/data/live/", "/data/tasks/"])
+def test_too_little_space_is_refused_and_said(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from importer import estimate
+    from importer.status import Space
+
+    monkeypatch.setattr(estimate, "space", lambda: Space(0, 1_000))
+    assert "Too little: make room" in shown(browser)
+    status, page = post(browser, "/data/import/", range="2021", source="simulated")
+    assert status == 422
+    assert "Make room" in page
+    assert not ImportTask.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["/data/live/", "/data/tasks/live/"])
 def test_the_number_of_queries_does_not_grow_with_the_market(
     browser: Client, alive: Host, path: str, django_assert_max_num_queries: Callable[..., object]
 ) -> None:
-    Stock.objects.bulk_create(
-        Stock(
-            symbol=f"{600000 + number}.SH", code=str(600000 + number), exchange="SH", bar_count=900,
-            first_bar=date(2021, 1, 4), last_bar=date(2024, 12, 25), covered_until=date(2024, 12, 25),
+    stored(5400)
+    ImportTask.objects.bulk_create(
+        ImportTask(
+            kind=Kind.IMPORT, status=Status.COMPLETED if number % 2 else Status.FAILED, finished_at=db_now(),
+            fingerprint=str(number), parameters={"symbols": None, "source": "auto", "start": None, "end": "2024-12-25"},
         )
-        for number in range(5400)
+        for number in range(1000)
     )  # fmt: skip
-    for number in range(1000):
-        make_task(status=Status.COMPLETED if number % 2 else Status.FAILED, finished_at=db_now())
     running = make_task(status=Status.RUNNING)
     make_chunk(running, ["600001.SH"])
     LaneSlot.objects.create(task=running, number=0, token="x", leased_until=db_now())
@@ -254,10 +350,26 @@ def test_the_number_of_queries_does_not_grow_with_the_market(
         shown(browser, path)
 
 
-def test_pages_need_a_login_where_one_is_required(browser: Client, settings: object) -> None:
-    settings.LOGIN_REQUIRED = True  # type: ignore[attr-defined]
+def test_pages_need_a_login_where_one_is_required(browser: Client, settings: Any) -> None:
+    settings.LOGIN_REQUIRED = True
     assert browser.get("/data/").status_code == 302
     User.objects.create_user("ada", password="a long enough one")
     logged_in = Client()
     assert logged_in.login(username="ada", password="a long enough one")
-    assert logged_in.get("/data/").status_code == 200
+    page = shown(logged_in)
+    assert "ada" in page
+
+
+def test_the_page_to_log_in_says_in_its_own_words_what_was_wrong(settings: Any) -> None:
+    settings.LOGIN_REQUIRED = True
+    page = Client(headers={"accept-language": "en"}).post("/login/", {"username": "ada", "password": "wrong"})
+    assert "Please enter a correct username and password" in page.content.decode()
+
+
+def test_a_page_of_an_error_needs_no_database(django_assert_num_queries: Callable[..., object]) -> None:
+    from config.error_pages import refusal_page
+
+    with django_assert_num_queries(0):  # type: ignore[attr-defined]
+        page = refusal_page(403, "No.").content.decode()
+    assert "/static/barvault.css" in page
+    assert "<h1>No.</h1>" in page

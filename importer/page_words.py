@@ -1,0 +1,118 @@
+"""Words that only the pages need: how a source stands, when a task's turn comes, what went wrong how often."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.utils.text import capfirst
+from django.utils.translation import gettext_noop
+
+from importer.models import Breaker, ImportTask, Status
+from importer.pacing import SourceStatus, pace_of
+from importer.sources.findings import REASONS
+from importer.sources.labels import label_of
+from importer.task_words import kind_text, state_text
+from marketdata.texts import Text, counted, seconds, sentence
+
+# A reader of the screen is told of a running import in such steps, not every three seconds.
+SPOKEN_STEP = 10
+
+_CODES = {
+    **REASONS,
+    "banned": gettext_noop("the source refused"),
+    "source_unavailable": gettext_noop("the source did not answer"),
+    "no_source": gettext_noop("no source could give it"),
+    "bad_data": gettext_noop("the answer cannot be right"),
+    "empty_answer": gettext_noop("nothing was sent"),
+    "unknown_symbol": gettext_noop("unknown stock"),
+    "lane_died": gettext_noop("a worker process died"),
+    "mixed_origins": gettext_noop("simulated and real bars do not mix"),
+    "differs": gettext_noop("a source and the database disagree"),
+    "unexpected": gettext_noop("unexpected error"),
+}
+_BREAKERS = {
+    Breaker.CLOSED: gettext_noop("normal"),
+    Breaker.OPEN: gettext_noop("resting"),
+    Breaker.HALF_OPEN: gettext_noop("being tried again"),
+}
+
+
+@dataclass(frozen=True)
+class SourceLine:
+    """A source as the data page shows it. ``state`` is empty for one that was never asked."""
+
+    label: Text
+    words: Sequence[Text]
+    state: Text
+    tone: str
+
+
+def source_lines(shown: Iterable[str], states: Sequence[SourceStatus]) -> list[SourceLine]:
+    """Return the sources ``shown``, in that order, then the others that were ever asked."""
+    by_name = {state.source: state for state in states}
+    names = list(dict.fromkeys([*shown, *by_name]))
+    return [_source_line(name, by_name.get(name)) for name in names]
+
+
+def turn_text(position: int, eta: float | None, *, workers: int, running: bool) -> Text | None:
+    """Return when a waiting task's turn comes; None where that cannot be told. ``eta``: the running one's seconds."""
+    if not workers:
+        return Text(gettext_noop("as soon as a worker is alive"))
+    if position > 1:
+        return None
+    if not running:
+        return Text(gettext_noop("its turn comes at once"))
+    if eta is None:
+        return Text(gettext_noop("its turn is next"))
+    return Text(gettext_noop("its turn comes in about %(time)s"), {"time": seconds(eta)})
+
+
+def spoken_text(task: ImportTask) -> Text:
+    """Return what a screen reader is told about a task: its state, and its percent in coarse steps."""
+    values = {"kind": sentence(kind_text(task)), "state": sentence(state_text(task))}
+    if task.status != Status.RUNNING or task.waiting_until or task.requested_action:
+        return Text(gettext_noop("%(kind)s: %(state)s"), values)
+    return Text(
+        gettext_noop("%(kind)s: %(percent)s percent"),
+        {**values, "percent": task.progress // SPOKEN_STEP * SPOKEN_STEP},
+    )
+
+
+def code_text(code: str) -> Text:
+    """Return a failure's code in words; the code itself where there are none."""
+    return Text(_CODES.get(code, code.replace("_", " ").replace("%", "%%")))
+
+
+def source_names_text(names: str) -> str:
+    """Return the labels of sources that a failure names as ``eastmoney, sina``."""
+    return ", ".join(capfirst(str(Text(label_of(name)))) for name in names.split(", ") if name)
+
+
+def _source_line(name: str, state: SourceStatus | None) -> SourceLine:
+    label = Text(label_of(name))
+    if pace_of(name) is None:
+        return SourceLine(label, [Text(_unpaced(name))], Text(""), "")
+    if state is None:
+        return SourceLine(label, [Text(gettext_noop("not asked yet"))], Text(""), "")
+    tone = {Breaker.OPEN: "warn", Breaker.CLOSED: "ok"}.get(Breaker(state.breaker), "")
+    return SourceLine(label, _words(state), Text(_BREAKERS[Breaker(state.breaker)]), tone)
+
+
+def _words(state: SourceStatus) -> list[Text]:
+    if state.next_try is not None or state.breaker != Breaker.CLOSED:
+        return [state.reason]
+    if not state.requests_today:
+        return [Text(gettext_noop("no requests today"))]
+    today = counted(state.requests_today, "%(count)s request today", "%(count)s requests today")
+    words = [Text("%(today)s", {"today": today})]
+    if state.interval > 0:
+        pace = f"{1 / state.interval:.1f}"
+        words.append(Text(gettext_noop("at most %(pace)s per second"), {"pace": pace}))
+    return words
+
+
+def _unpaced(name: str) -> str:
+    if name == "simulated":
+        return gettext_noop("made up on this machine")
+    return gettext_noop("read from this machine's disk")
