@@ -6,7 +6,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from functools import wraps
 from typing import Annotated, Any, Literal, get_args
 
@@ -41,15 +41,15 @@ def _to_date(value: Any) -> date:
 
 
 def _to_moment(value: Any) -> datetime:
-    if isinstance(value, str):
-        try:
-            if _DATE.fullmatch(value):
-                return datetime.combine(date.fromisoformat(value), time(), EXCHANGE_TIME)
-            if _MOMENT.fullmatch(value):
-                moment = datetime.fromisoformat(value)
-                return moment if moment.tzinfo else moment.replace(tzinfo=EXCHANGE_TIME)
-        except ValueError:
-            pass
+    try:
+        if isinstance(value, str) and _DATE.fullmatch(value):
+            return datetime.combine(date.fromisoformat(value), time(), EXCHANGE_TIME).astimezone(UTC)
+        if isinstance(value, str) and _MOMENT.fullmatch(value):
+            moment = datetime.fromisoformat(value)
+            # In UTC, because databases do not take every offset that ISO 8601 allows.
+            return (moment if moment.tzinfo else moment.replace(tzinfo=EXCHANGE_TIME)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
     raise PydanticCustomError("bad_moment", "not an ISO time")
 
 

@@ -169,6 +169,14 @@ def test_a_range_of_bars(api: Caller, moutai: Stock) -> None:
     assert api.get("/bars/600519", start="2025-01-01").json()["data"] == []
 
 
+@pytest.mark.parametrize("adjust", ["none", "qfq", "hfq", "broker"])
+def test_the_first_and_the_last_day_that_there_is_may_be_asked_for(api: Caller, moutai: Stock, adjust: str) -> None:
+    everything = api.get("/bars/600519", start="0001-01-01", end="9999-12-31", as_of="9999-12-31", adjust=adjust)
+    assert everything.json()["total"] == 4
+    for query in ({"end": "0001-01-01"}, {"start": "9999-12-31"}, {"as_of": "0001-01-01"}):
+        assert api.get("/bars/600519", adjust=adjust, **query).json()["total"] == 0
+
+
 @pytest.mark.parametrize(("adjust", "anchor"), [("qfq", "2024-01-05"), ("hfq", "2024-01-02"), ("broker", "2024-01-05")])
 def test_adjusted_bars_name_their_anchor_and_are_those_of_load_bars(
     api: Caller, moutai: Stock, adjust: str, anchor: str

@@ -236,6 +236,7 @@ def test_tasks_may_be_filtered_by_state_kind_and_time(api: Caller) -> None:
     assert ids(api.get("/tasks", since="2024-12-24T23:00:01")) == [str(new.pk)]
     assert ids(api.get("/tasks", since="2024-12-24T15:00:00Z")) == [str(new.pk), str(old.pk)]
     assert ids(api.get("/tasks", since="2024-12-24T23:00:00+08:00")) == [str(new.pk), str(old.pk)]
+    assert ids(api.get("/tasks", since="2024-12-25T14:41:00+23:41")) == [str(new.pk), str(old.pk)]
 
 
 @pytest.mark.parametrize(
@@ -256,6 +257,8 @@ def test_tasks_may_be_filtered_by_state_kind_and_time(api: Caller) -> None:
         ({"since": "2024-02-30"}, "since"),
         ({"since": "2024-12-24T25:00:00"}, "since"),
         ({"since": "20241224"}, "since"),
+        ({"since": "0001-01-01"}, "since"),
+        ({"since": "9999-12-31T23:00:00-08:00"}, "since"),
     ],
 )
 def test_a_filter_that_makes_no_sense_is_named(api: Caller, query: dict[str, str], field: str) -> None:
