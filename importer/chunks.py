@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -94,6 +94,18 @@ def advance(
         )  # fmt: skip
         moved = database.rowcount
     if not moved:
+        raise LostLease(lane=str(claimed.chunk_id))
+
+
+def reorder(claimed: Claim, symbols: Sequence[str]) -> None:
+    """Give the chunk's stocks from the cursor on another order; call it before ``advance``, in its transaction.
+
+    Raises LostLease when another lane holds the chunk now.
+    """
+    if sorted(symbols) != sorted(claimed.symbols):
+        raise ValueError("a chunk keeps its stocks")
+    held = ImportChunk.objects.filter(pk=claimed.chunk_id, generation=claimed.generation, cursor=claimed.cursor)
+    if not held.update(symbols=list(symbols)):
         raise LostLease(lane=str(claimed.chunk_id))
 
 

@@ -40,6 +40,9 @@ T = TypeVar("T")
 TIME_BOX = 20.0
 # A stock's fetch, all its requests together, by the wall clock.
 FETCH_LIMIT = 30.0
+# What is fetched before the first stock: lists, a snapshot of the market (AKShare sleeps a second before each of its
+# pages), corporate actions. Below slots.PLAN_TIMEOUT, django-q2's own for such a message.
+PLAN_LIMIT = 540.0
 HEARTBEAT_EVERY = 2.0
 LOOK_EVERY = 0.5
 
@@ -148,15 +151,15 @@ class Lane:
                 self.give_way.set()
         return self.give_way.is_set()
 
-    def submit(self, function: Callable[..., T], *args: Any) -> Future[T]:
-        """Start ``function`` in the helper thread, bounded by FETCH_LIMIT and told when to give way."""
+    def submit(self, function: Callable[..., T], *args: Any, limit: float = FETCH_LIMIT) -> Future[T]:
+        """Start ``function`` in the helper thread, bounded by ``limit`` seconds and told when to give way."""
 
         def bounded() -> T:
-            limit = FetchContext(
-                deadline=time.monotonic() + FETCH_LIMIT,
+            bounds = FetchContext(
+                deadline=time.monotonic() + limit,
                 should_stop=lambda: self.give_way.is_set() or stop_requested(),
             )
-            with fetching(limit):
+            with fetching(bounds):
                 return function(*args)
 
         return self._helper.submit(bounded)
@@ -212,12 +215,9 @@ class Lane:
     def _plan(self, task: ImportTask) -> None:
         from importer.plan_task import PlanFailed, fetch_plan, save_plan
 
-        progress_text = progress.LISTING_TEXT
-        ImportTask.objects.filter(pk=task.pk, status=Status.RUNNING).update(
-            message_id=progress_text.msgid, message_values={}
-        )
+        progress.say(task.pk, progress.LISTING_TEXT)
         try:
-            plan = self.wait(self.submit(fetch_plan, task))
+            plan = self.wait(self.submit(fetch_plan, task, limit=PLAN_LIMIT))
         except PlanFailed as error:
             if error.until is not None:
                 self.sources_rest(error.until)

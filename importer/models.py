@@ -228,6 +228,30 @@ class Failure(models.Model):
         return str(Text(self.reason_id, self.reason_values))
 
 
+class SnapshotPart(models.Model):
+    """What a source showed of a part of the market on ``day``: kept as soon as it is there, for whoever plans next.
+
+    ``rows``: a list for each stock, with the values of SNAPSHOT_COLUMNS. Taken after the day's end.
+    """
+
+    source = models.CharField(max_length=12)
+    day = models.DateField()
+    part = models.CharField(max_length=8, blank=True)
+    rows = models.JSONField()
+    taken_at = models.DateTimeField()
+
+    class Meta:
+        ordering: ClassVar = ["day", "source", "part"]
+        verbose_name = _("part of a snapshot")
+        verbose_name_plural = _("parts of snapshots")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["source", "day", "part"], name="one_snapshot_per_part"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.day} {self.part}".strip()
+
+
 class Breaker(models.TextChoices):
     CLOSED = "closed", _("normal")
     OPEN = "open", _("resting")

@@ -1,24 +1,30 @@
-"""The first step of a task: get the list of stocks, decide which are meant, cut them into chunks."""
+"""The first step of a task: which stocks are meant, what is known of all of them at once, and the chunks."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from importer import pacing, progress, slots
+from importer.company_actions import refresh_actions
+from importer.day_work import STOCKS_AT_ONCE
 from importer.dbtime import db_now
 from importer.exceptions import LostLease
-from importer.models import ImportChunk, ImportTask, Kind, Status
+from importer.models import Failure, ImportChunk, ImportTask, Kind, Status
+from importer.plan_update import plan_update
 from importer.planning import split
+from importer.recording import task_finding
 from importer.slots import Hold
-from importer.sources.base import Banned, ListedStock, SourceError
+from importer.sources.base import Banned, ListedStock, Source, SourceError
 from importer.sources.registry import auto_order, get_source
-from importer.task_requests import TaskRequest, request_of
+from importer.task_requests import DEFAULT_START, TaskRequest, request_of
 from marketdata.models import Stock
 from marketdata.store import save_listing
 from marketdata.texts import ExplainedError, Text, sentences
@@ -37,50 +43,78 @@ class PlanFailed(ExplainedError):
 
 @dataclass(frozen=True)
 class Plan:
-    """The stocks of a task in order, and what the source lists (to be saved with them)."""
+    """The stocks of a task in order. ``together``: those before them that a snapshot seems to decide.
+
+    ``list_known``: who is not in the database is no stock. ``snapshot`` and ``findings`` belong to the task.
+    """
 
     symbols: Sequence[str]
-    listed: Sequence[ListedStock]
-    list_known: bool
-    simulated: bool
+    list_known: bool = True
+    together: Sequence[str] = ()
+    snapshot: dict[str, Any] | None = None
+    findings: Sequence[Text] = ()
+
+    @property
+    def total(self) -> int:
+        return len(self.symbols) + len(self.together)
 
 
-def fetch_plan(task: ImportTask) -> Plan:
-    """Return the plan of a task; asks a source for its list where the database cannot tell.
+def fetch_plan(task: ImportTask, now: Callable[[], datetime] = timezone.now) -> Plan:
+    """Return the plan of a task; asks a source for its list where the database cannot tell, and saves that list.
 
-    Named stocks that are all known need no list. An update or repair takes the stocks that have bars.
+    Named stocks that are all known need no list. An update or repair takes the stocks that have bars; an update of
+    the whole market may take a snapshot. An import, and an update, get corporate actions, too.
     Raises PlanFailed or StopRequested.
     """
     request = request_of(task)
+    if request.kind == Kind.UPDATE and request.symbols is None:
+        plan = plan_update(request, _sources(request), now=now, say=lambda day: progress.say_snapshot(task.pk, day))
+        return Plan(plan.singly, together=plan.together, snapshot=plan.snapshot, findings=plan.findings)
     if request.kind != Kind.IMPORT:
-        return Plan(_stocks_with_bars(request), (), True, False)
+        return Plan(_stocks_with_bars(request))
     if request.symbols is not None and _all_known(request.symbols):
-        return Plan(request.symbols, (), True, False)
+        return Plan(request.symbols, findings=_actions(task, request, now()))
     listed, simulated = _fetch_list(request)
-    if request.symbols is not None:
-        return Plan(request.symbols, listed or (), listed is not None, simulated)
-    return Plan(_meant(request, listed or ()), listed or (), True, simulated)
+    if request.symbols is None:
+        symbols: Sequence[str] = _meant(request, listed or ())
+    else:
+        symbols = request.symbols
+    if listed:
+        save_listing(listed, simulated=simulated)
+    return Plan(symbols, list_known=listed is not None, findings=_actions(task, request, now()))
+
+
+def _actions(task: ImportTask, request: TaskRequest, now: datetime) -> list[Text]:
+    """Get the corporate actions of an import; return what is to be said if they cannot be had."""
+    if request.retry_of is not None:
+        return []
+    progress.say(task.pk, progress.ACTIONS_TEXT)
+    today = timezone.localdate(now)
+    problem = refresh_actions(_sources(request), request.start or DEFAULT_START, today=today, symbols=request.symbols)
+    return [problem] if problem else []
+
+
+def _sources(request: TaskRequest) -> list[Source]:
+    names = auto_order() if request.source == "auto" else [request.source]
+    return [get_source(name, path=request.path) for name in names]
 
 
 def save_plan(task: ImportTask, plan: Plan, hold: Hold) -> None:
-    """Write the stocks and the chunks in one transaction, if the lane still holds its slot and nobody was faster.
+    """Write the chunks in one transaction, if the lane still holds its slot and nobody was faster.
 
     Raises LostLease otherwise; then nothing was written.
     """
-    if plan.listed:
-        # Before the transaction: thousands of rows, and right whoever plans in the end.
-        save_listing(plan.listed, simulated=plan.simulated)
     now = db_now()
     with transaction.atomic():
-        text = progress.starting_text(len(plan.symbols))
+        text = progress.starting_text(plan.total)
         if not slots.renew(hold, now):
             raise LostLease(lane=str(hold.number))
         planned = ImportTask.objects.filter(pk=task.pk, status=Status.RUNNING, planned_at=None).update(
             planned_at=now,
             heartbeat_at=now,
-            total=len(plan.symbols),
+            total=plan.total,
             progress=1,
-            parameters={**task.parameters, "list_known": plan.list_known},
+            parameters={**task.parameters, "list_known": plan.list_known, "snapshot": plan.snapshot},
             message_id=text.msgid,
             message_values=dict(text.values),
         )
@@ -88,8 +122,9 @@ def save_plan(task: ImportTask, plan: Plan, hold: Hold) -> None:
             raise LostLease(lane=str(hold.number))
         ImportChunk.objects.bulk_create(
             ImportChunk(task=task, number=number, symbols=symbols, size=len(symbols))
-            for number, symbols in enumerate(split(plan.symbols))
+            for number, symbols in enumerate([*split(plan.together, STOCKS_AT_ONCE), *split(plan.symbols)])
         )
+        Failure.objects.bulk_create(task_finding(task, text) for text in plan.findings)
 
 
 def _all_known(symbols: Sequence[str]) -> bool:
@@ -115,20 +150,18 @@ def _meant(request: TaskRequest, listed: Iterable[ListedStock]) -> list[str]:
 
 
 def _fetch_list(request: TaskRequest) -> tuple[list[ListedStock] | None, bool]:
-    names = auto_order() if request.source == "auto" else [request.source]
     reasons: list[Text] = []
     resting: list[str] = []
-    for name in names:
-        source = get_source(name, path=request.path)
+    for source in _sources(request):
         for _attempt in range(ATTEMPTS):
             try:
                 return list(source.stocks()), source.simulated
             except Banned as error:
                 reasons.append(error.text)
-                resting.append(name)
+                resting.append(source.name)
                 break
             except SourceError as error:
-                logger.info("stock list from %s: %s", name, error)
+                logger.info("stock list from %s: %s", source.name, error)
                 reason = error.text
         else:
             reasons.append(reason)

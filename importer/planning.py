@@ -37,11 +37,11 @@ class Work:
     covers: tuple[date, date] | None
 
 
-def split(symbols: Sequence[str]) -> list[list[str]]:
-    """Cut the stocks into chunks of at most CHUNK_SIZE_MAX, about CHUNKS_WANTED of them when they are few."""
+def split(symbols: Sequence[str], size: int | None = None) -> list[list[str]]:
+    """Cut the stocks into chunks of ``size``; else of at most CHUNK_SIZE_MAX, about CHUNKS_WANTED when they are few."""
     if not symbols:
         return []
-    size = max(1, min(CHUNK_SIZE_MAX, math.ceil(len(symbols) / CHUNKS_WANTED)))
+    size = size or max(1, min(CHUNK_SIZE_MAX, math.ceil(len(symbols) / CHUNKS_WANTED)))
     return [list(symbols[at : at + size]) for at in range(0, len(symbols), size)]
 
 
@@ -98,8 +98,10 @@ def _update(request: TaskRequest, stock: StockFacts, *, local: bool) -> Work | N
         return Work(None, end, covers=None)
     last = min(end, stock.delisted_on) if stock.delisted_on else end
     if stock.bar_count == 0 or stock.last_bar is None:
-        first = max(DEFAULT_START, stock.listed_on) if stock.listed_on else DEFAULT_START
-        return Work(first, last, (DEFAULT_START, end)) if first <= last else None
+        # A stock that was suspended throughout an import starts where that import did.
+        start = stock.covered_from or DEFAULT_START
+        first = max(start, stock.listed_on) if stock.listed_on else start
+        return Work(first, last, (start, end)) if first <= last else None
     known_until = max(stock.covered_until or stock.last_bar, stock.last_bar)
     if known_until >= last and not request.refresh:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,7 @@ WRITE_EVERY = timedelta(seconds=1)
 SPEED_WINDOW = 15.0
 
 LISTING_TEXT = Text(gettext_noop("Fetching the list of stocks…"))
+ACTIONS_TEXT = Text(gettext_noop("Fetching dividends and other corporate actions…"))
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,18 @@ def sum_chunks(task_id: UUID) -> Totals:
     )  # fmt: skip
 
 
+def say(task_id: UUID, text: Text) -> None:
+    """Write what is being done before the task's stocks are known; later the sentence follows from the totals."""
+    ImportTask.objects.filter(pk=task_id, status=Status.RUNNING, planned_at=None).update(
+        message_id=text.msgid, message_values=dict(text.values)
+    )
+
+
+def say_snapshot(task_id: UUID, day: date) -> None:
+    """Write that the whole market's day is being fetched."""
+    say(task_id, Text(gettext_noop("Fetching the whole market of %(day)s in one go…"), {"day": day.isoformat()}))
+
+
 def refresh(task_id: UUID, *, doing: str = "", force: bool = False) -> Totals | None:
     """Write the running task's totals, progress, speed and sentence, unless that was done within a second.
 
@@ -110,10 +123,14 @@ def refresh(task_id: UUID, *, doing: str = "", force: bool = False) -> Totals | 
     now = db_now()
     row = (
         ImportTask.objects.filter(pk=task_id, status=Status.RUNNING)
-        .values("heartbeat_at", "done", "failed", "skipped", "stocks_per_second", "waiting_until")
+        .values("heartbeat_at", "done", "failed", "skipped", "stocks_per_second", "waiting_until", "planned_at")
         .first()
     )
     if row is None:
+        return None
+    if row["planned_at"] is None:
+        # There are no totals yet: the sentence says what is being prepared.
+        ImportTask.objects.filter(pk=task_id, status=Status.RUNNING).update(heartbeat_at=now)
         return None
     last: datetime | None = row["heartbeat_at"]
     if not force and last is not None and timedelta(0) <= now - last < WRITE_EVERY:

@@ -35,6 +35,11 @@ def stock_failure(
     )
 
 
+def task_finding(task: ImportTask, text: Text) -> Failure:
+    """Return the (unsaved) row of something that concerns the task as a whole, and fails no stock."""
+    return Failure(task=task, code="task", reason_id=text.msgid, reason_values=dict(text.values), finding=True)
+
+
 def dropped_row(task: ImportTask, symbol: str, source: str, finding: Finding) -> Failure:
     """Return the (unsaved) row of a bar that was not stored because it cannot be right."""
     return Failure(

@@ -13,8 +13,10 @@ from uuid import UUID
 from django.db import IntegrityError, models, transaction
 
 from importer.leases import MESSAGE_LEASE, SLOT_LEASE, lease_over
-from importer.models import LaneSlot
+from importer.models import ImportTask, LaneSlot
 
+# django-q2's timeout, in seconds, of a message whose lane has to plan the task.
+PLAN_TIMEOUT = 600
 # (task, slot, token) -> the message is on its way.
 Bell = Callable[[str, int, str], None]
 
@@ -29,10 +31,16 @@ class Hold:
 
 
 def ring_by_queue(task_id: str, number: int, token: str) -> None:
-    """Send a lane's message by django-q2, when the transaction is through. A lost one is sent again by dispatch."""
+    """Send a lane's message by django-q2, when the transaction is through. A lost one is sent again by dispatch.
+
+    The first message of a task may take longer than others: a snapshot of the market is a minute of AKShare's sleep.
+    If it comes again meanwhile, its token is void.
+    """
     from django_q.tasks import async_task
 
-    transaction.on_commit(lambda: async_task("importer.lanes.run_lane", task_id, number, token))
+    unplanned = ImportTask.objects.filter(pk=task_id, planned_at=None).exists()
+    options = {"timeout": PLAN_TIMEOUT} if unplanned else {}
+    transaction.on_commit(lambda: async_task("importer.lanes.run_lane", task_id, number, token, q_options=options))
 
 
 def open_slot(task_id: UUID, number: int, bell: Bell, now: datetime) -> bool:

@@ -5,7 +5,7 @@ A source is one file in this package and one line in ``registry.py``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     # Pages and short commands know sources by name and never see a frame: pandas takes them 0.3 s to load.
     import pandas as pd
 
+    from marketdata.actions import ListedAction
+
 BAR_COLUMNS = ("date", "open", "high", "low", "close", "volume", "amount")
+SNAPSHOT_COLUMNS = ("symbol", "name", "open", "high", "low", "close", "volume", "amount", "prev_close")
 
 
 class SourceError(ExplainedError):
@@ -97,4 +100,32 @@ class Source(Protocol):
         float64 in yuan, ``volume`` int64 in shares, ``amount`` float64 in yuan; sorted by date, no index
         meaning. An empty frame says that the source has no bar in this range.
         Raises SourceUnavailable, Banned, BadData or UnknownSymbol.
+        """
+
+
+@runtime_checkable
+class SnapshotSource(Source, Protocol):
+    """A source that can show the whole market at once, in one or several parts that are asked for one by one."""
+
+    snapshot_parts: ClassVar[Sequence[str]]
+
+    def snapshot(self, day: date, part: str = "") -> pd.DataFrame:
+        """Return what the exchange shows at the end of ``day``, which is today: a row for each stock of the part.
+
+        ``part`` is one of ``snapshot_parts``. Columns are SNAPSHOT_COLUMNS: raw prices in yuan, ``volume`` in shares,
+        ``amount`` in yuan, ``prev_close`` the exchange's reference for the day, ex-right on an ex-date. Of a stock
+        that does not trade the other numbers are NaN. Websites say nowhere which day they show.
+        Raises SourceUnavailable, Banned or BadData.
+        """
+
+
+@runtime_checkable
+class ActionSource(Source, Protocol):
+    """A source that knows corporate actions."""
+
+    def market_actions(self, since: date, *, today: date, symbols: Sequence[str] | None = None) -> list[ListedAction]:
+        """Return the corporate actions with ex-dates from ``since`` on, announced ones after ``today`` included.
+
+        ``symbols``: of these stocks only. Of a stock and ex-date there is one action.
+        Raises SourceUnavailable, Banned or BadData.
         """

@@ -12,8 +12,9 @@ _LABELS = {
     "tdx": gettext_noop("TDX files"),
     "files": gettext_noop("Files"),
     "simulated": gettext_noop("Simulated market"),
-    # Not a source of bars, but paced and rested like one: the exchanges' own lists of stocks.
+    # Not sources of bars, but paced and rested like them: the exchanges' own lists of stocks, and corporate actions.
     "exchanges": gettext_noop("The exchanges' stock lists"),
+    "datacenter": gettext_noop("Eastmoney's data centre"),
 }
 
 

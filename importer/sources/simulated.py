@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -21,20 +21,29 @@ from django.utils.translation import gettext_noop
 
 from importer import pacing
 from importer.sources.arrays import Dates, Floats
-from importer.sources.base import BadData, Banned, ListedStock, SourceError, SourceUnavailable, UnknownSymbol
+from importer.sources.base import (
+    SNAPSHOT_COLUMNS,
+    BadData,
+    Banned,
+    ListedStock,
+    SourceError,
+    SourceUnavailable,
+    UnknownSymbol,
+)
 from importer.sources.fetching import current_context
 from importer.sources.labels import label_of
 from importer.sources.simulated_listing import MARKET_OPENS, SimulatedStock, listing
-from importer.sources.simulated_market import Path, make_path, market_noise
+from importer.sources.simulated_market import Action, Path, make_path, market_noise
 from importer.sources.simulated_noise import draw
 from importer.sources.validation import empty_bars
+from marketdata.actions import ListedAction
+from marketdata.adjustment import Action as StoredAction
 from marketdata.texts import word
 from marketdata.trading_days import newest_finished_day, trading_days
 
 T = TypeVar("T")
 _LOOK_EVERY = 0.05
 _PRICES = ("open", "high", "low", "close")
-SNAPSHOT_COLUMNS = ("symbol", "name", *_PRICES, "volume", "amount", "prev_close")
 ACTION_COLUMNS = ("ex_date", "cash_per_share", "new_shares_per_share", "rights_per_share", "rights_price")
 
 
@@ -54,6 +63,7 @@ class Simulated:
     paced: ClassVar[bool] = False
     local: ClassVar[bool] = False
     simulated: ClassVar[bool] = True
+    snapshot_parts: ClassVar[Sequence[str]] = ("",)
 
     def __init__(
         self, *, seed: int, stocks: int, conditions: Conditions = Conditions(), newest: date | None = None
@@ -93,7 +103,22 @@ class Simulated:
         """
         return self._request(f"actions {symbol}", lambda: _actions_frame(self._path(symbol)))
 
-    def snapshot(self, day: date) -> pd.DataFrame:
+    def market_actions(self, since: date, *, today: date, symbols: Sequence[str] | None = None) -> list[ListedAction]:
+        """Return corporate actions, see ``ActionSource.market_actions``: what happened up to the newest day."""
+
+        def answer() -> list[ListedAction]:
+            known = [stock for stock in self._listing.values() if stock.listed_on <= self.newest]
+            wanted = known if symbols is None else [each for each in known if each.symbol in set(symbols)]
+            return [
+                ListedAction(stock.symbol, _listed(action))
+                for stock in wanted
+                for action in _path(self.seed, stock, self.newest).actions
+                if action.ex_date >= since
+            ]
+
+        return self._request("actions", answer)
+
+    def snapshot(self, day: date, part: str = "") -> pd.DataFrame:
         """Return what the exchange showed at the end of ``day``: a row for each stock listed then.
 
         Columns are SNAPSHOT_COLUMNS. ``prev_close`` is the exchange's reference in yuan, ex-right on an ex-date; of
@@ -195,6 +220,10 @@ def _snapshot_row(path: Path, day: date) -> tuple[float, ...]:
         return (nothing,) * 6 + (path.next_reference / 100,)
     prices = [getattr(path, name)[-1] / 100 for name in _PRICES]
     return (*prices, float(path.volume[-1]), float(path.amount[-1]), path.reference[-1] / 100)
+
+
+def _listed(action: Action) -> StoredAction:
+    return StoredAction(action.ex_date, action.cash, action.new_shares, action.rights, action.rights_price)
 
 
 def _frame(path: Path, start: date | None, end: date | None) -> pd.DataFrame:

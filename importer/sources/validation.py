@@ -19,7 +19,7 @@ from importer.sources.findings import REASONS, Finding, describe
 from importer.sources.refusals import adjusted_stretch, columns_missing, refusal
 from importer.sources.rows import EXACT, PRICES, Precision, Rows, amount_fits, read_rows
 
-__all__ = ["Finding", "Precision", "Validated", "empty_bars", "too_many", "validate_bars"]
+__all__ = ["Finding", "Precision", "Validated", "empty_bars", "sound_rows", "to_tick", "too_many", "validate_bars"]
 
 # The tick of an A-share, and how far a price may be from one: a float32's rounding at 1,500 yuan.
 TICKS_PER_YUAN = 100
@@ -102,6 +102,15 @@ def validate_bars(
     return Validated(_frame(kept), tuple(findings), suspended, duplicates)
 
 
+def sound_rows(frame: pd.DataFrame, *, today: date, precision: Precision = EXACT) -> Mask:
+    """Return which rows of a frame in BAR_COLUMNS pass every check that a bar has to pass by itself.
+
+    For rows of many stocks, such as a day of the whole market; ``validate_bars`` also looks at what rows say together.
+    """
+    sound: Mask = _faults(read_rows(frame), None, None, today, precision, None) == 0
+    return sound
+
+
 def too_many(bad: int, total: int) -> bool:
     """Return whether so many rows fail that the others, which passed, cannot be trusted either."""
     return bad * 2 > total or bad > max(FEW_ROWS, total // FEW_SHARE)
@@ -159,7 +168,7 @@ def _faults(
         fail("high_low", (rows.low > lowest) | (rows.high < highest) | (rows.low > rows.high))
         for name in PRICES:
             price = getattr(rows, name)
-            fail("off_tick", np.abs(price - _to_tick(price)) > TICK_TOLERANCE)
+            fail("off_tick", np.abs(price - to_tick(price)) > TICK_TOLERANCE)
         fail("amount", ~amount_fits(rows, precision))
     return faults
 
@@ -171,7 +180,7 @@ def _is_closed(days: Dates, open_days: Dates) -> Mask:
     return closed
 
 
-def _to_tick(prices: Floats) -> Floats:
+def to_tick(prices: Floats) -> Floats:
     """Return the float64 nearest to a whole tick, so that every source's 13.75 is the same number."""
     ticks: Floats = np.rint(prices * TICKS_PER_YUAN) / TICKS_PER_YUAN
     return ticks
@@ -208,12 +217,12 @@ def _is_canonical(frame: pd.DataFrame, rows: Rows) -> bool:
         tuple(frame.columns) == BAR_COLUMNS
         and types == _CANONICAL_TYPES
         and bool((rows.date[1:] > rows.date[:-1]).all())
-        and all(np.array_equal(getattr(rows, name), _to_tick(getattr(rows, name))) for name in PRICES)
+        and all(np.array_equal(getattr(rows, name), to_tick(getattr(rows, name))) for name in PRICES)
     )
 
 
 def _frame(rows: Rows) -> pd.DataFrame:
-    columns = {name: _to_tick(getattr(rows, name)) for name in PRICES}
+    columns = {name: to_tick(getattr(rows, name)) for name in PRICES}
     volume = rows.volume.astype(np.int64)
     return pd.DataFrame(
         {"date": rows.date.astype("datetime64[s]"), **columns, "volume": volume, "amount": rows.amount}, copy=False

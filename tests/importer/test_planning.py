@@ -88,6 +88,11 @@ def test_an_update_brings_the_history_of_a_stock_without_bars() -> None:
     assert work_for(UPDATE, Facts(listed_on=date(2024, 3, 1)), local=False) == Work(date(2024, 3, 1), END, (START, END))
 
 
+def test_a_stock_that_was_suspended_throughout_an_import_starts_where_that_import_did() -> None:
+    facts = Facts(covered_from=date(2024, 3, 1), covered_until=date(2024, 5, 31))
+    assert work_for(UPDATE, facts, local=False) == Work(date(2024, 3, 1), END, (date(2024, 3, 1), END))
+
+
 def test_a_repair_fetches_from_the_first_to_the_last_missing_day() -> None:
     repair = replace(IMPORT, kind=Kind.REPAIR, start=None)
     missing = [date(2023, 5, 9), date(2022, 3, 1)]

@@ -42,7 +42,7 @@ def test_the_speed_follows_what_happens() -> None:
 
 @pytest.mark.django_db
 def test_the_row_holds_the_sums_over_its_chunks() -> None:
-    task = make_task(status=Status.RUNNING)
+    task = make_task(status=Status.RUNNING, planned_at=db_now())
     make_chunk(task, ["600001.SH", "600002.SH"], cursor=2, done=1, failed=1, rows=970)
     make_chunk(task, ["600003.SH", "600004.SH"], cursor=1, skipped=1)
     assert progress.refresh(task.pk) == Totals(total=4, done=1, failed=1, skipped=1, rows=970)
@@ -53,7 +53,7 @@ def test_the_row_holds_the_sums_over_its_chunks() -> None:
 
 @pytest.mark.django_db
 def test_the_row_is_written_once_a_second_at_most() -> None:
-    task = make_task(status=Status.RUNNING, heartbeat_at=db_now() + timedelta(milliseconds=100))
+    task = make_task(status=Status.RUNNING, planned_at=db_now(), heartbeat_at=db_now() + timedelta(milliseconds=100))
     make_chunk(task, ["600001.SH"])
     task.heartbeat_at = db_now()
     task.save()
@@ -63,7 +63,7 @@ def test_the_row_is_written_once_a_second_at_most() -> None:
 
 @pytest.mark.django_db
 def test_progress_never_falls() -> None:
-    task = make_task(status=Status.RUNNING, progress=60)
+    task = make_task(status=Status.RUNNING, planned_at=db_now(), progress=60)
     make_chunk(task, ["600001.SH", "600002.SH"], cursor=1, done=1)
     progress.refresh(task.pk)
     task.refresh_from_db()
@@ -83,3 +83,13 @@ def test_the_sentence_is_made_in_the_reader_s_language() -> None:
     text = progress.running_text(Totals(5412, 2008, 3, 0, 0), 700.0, "平安银行 000001.SZ")
     with translation.override("en"):
         assert str(text) == "Importing 平安银行 000001.SZ: 2,011 of 5,412 stocks, about 11 min 40 s left."
+
+
+@pytest.mark.django_db
+def test_until_the_stocks_are_known_the_sentence_says_what_is_prepared() -> None:
+    task = make_task(status=Status.RUNNING)
+    progress.say(task.pk, progress.LISTING_TEXT)
+    progress.refresh(task.pk, force=True)
+    task.refresh_from_db()
+    assert (task.progress, task.message) == (0, "Fetching the list of stocks…")
+    assert task.heartbeat_at is not None

@@ -8,7 +8,7 @@ nothing. Adjusted prices (``qfq``, ``hfq``) are never asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import ClassVar
 
@@ -16,15 +16,19 @@ import akshare
 import pandas as pd
 
 from importer.sources.akshare.calls import another_stock, asking, canonical, no_bars, require_columns
+from importer.sources.akshare.dividends import listed_actions
 from importer.sources.akshare.exchanges import listed_stocks
+from importer.sources.akshare.market_pages import PAGES, SHARES_PER_LOT, market_part
 from importer.sources.akshare.units import shares_factor
 from importer.sources.base import ListedStock
 from importer.sources.gate_adapter import Passage
 from importer.sources.labels import label_of
 from importer.sources.rows import Precision
+from marketdata.actions import ListedAction
 from marketdata.symbols import Board, board_of, vendor_symbol
 
-SHARES_PER_LOT = 100
+__all__ = ["SHARES_PER_LOT", "Eastmoney"]
+
 _COLUMNS = {
     "日期": "date",
     "开盘": "open",
@@ -46,6 +50,7 @@ class Eastmoney:
     local: ClassVar[bool] = False
     simulated: ClassVar[bool] = False
     precision: ClassVar[Precision] = Precision(volume_step=SHARES_PER_LOT)
+    snapshot_parts: ClassVar[Sequence[str]] = tuple(PAGES)
 
     def stocks(self) -> Iterable[ListedStock]:
         """Return every A-share that is or was listed, from the exchanges' own lists: see ``listed_stocks``."""
@@ -70,6 +75,18 @@ class Eastmoney:
         others = (1.0,) if board_of(symbol) in _DOUBTFUL_BOARDS else ()
         bars["volume"] *= int(shares_factor(bars, float(SHARES_PER_LOT), others))
         return bars
+
+    def snapshot(self, day: date, part: str = "") -> pd.DataFrame:
+        """Return one exchange's market pages, see ``SnapshotSource.snapshot``; all of them for "".
+
+        Raises what ``asking`` raises, and BadData.
+        """
+        wanted = [part] if part else self.snapshot_parts
+        return pd.concat([market_part(self.name, day, each) for each in wanted], ignore_index=True)
+
+    def market_actions(self, since: date, *, today: date, symbols: Sequence[str] | None = None) -> list[ListedAction]:
+        """Return corporate actions, see ``ActionSource.market_actions``; from the data centre, another host."""
+        return listed_actions(since, today=today, symbols=symbols)
 
 
 def _check_code(passage: Passage, code: str, symbol: str) -> None:

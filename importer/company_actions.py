@@ -1,0 +1,56 @@
+"""Get corporate actions from a source that knows them, and store them. What cannot be had fails no import."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import date
+
+from django.utils.translation import gettext_noop
+
+from importer.sources.base import ActionSource, Banned, Source, SourceError
+from importer.sources.labels import label_of
+from marketdata.actions import save_actions
+from marketdata.texts import Text, sentence, word
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 2
+
+_NOT_HAD = gettext_noop(
+    "The corporate actions from %(source)s are not to be had: %(reason)s Prices stay as they are stored; adjusted "
+    "ones may lack an ex-date until the next update gets them."
+)
+
+
+def action_source(sources: Sequence[Source]) -> ActionSource | None:
+    """Return the first source that knows corporate actions."""
+    return next((source for source in sources if isinstance(source, ActionSource)), None)
+
+
+def refresh_actions(
+    sources: Sequence[Source], since: date, *, today: date, symbols: Sequence[str] | None = None
+) -> Text | None:
+    """Store the actions with ex-dates from ``since`` on; return why they cannot be had, None when all is well.
+
+    The stocks have to be in the database. Raises StopRequested.
+    """
+    source = action_source(sources)
+    if source is None:
+        return None
+    reason = Text("")
+    for _attempt in range(ATTEMPTS):
+        try:
+            actions = source.market_actions(since, today=today, symbols=symbols)
+        except SourceError as error:
+            logger.warning("corporate actions from %s: %s", source.name, error)
+            reason = error.text
+            if isinstance(error, Banned):
+                break
+            continue
+        result = save_actions(actions, source=source.name, simulated=source.simulated)
+        logger.info("corporate actions from %s: %s new, %s changed", source.name, result.added, result.changed)
+        for conflict in result.conflicts:
+            logger.warning("corporate actions of %s: %s", conflict.symbol, conflict)
+        return None
+    return Text(_NOT_HAD, {"source": word(label_of(source.name)), "reason": sentence(reason)})

@@ -1,0 +1,166 @@
+"""The plan of an update of the whole market: what one snapshot decides, and which stocks are asked for singly."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from importer.company_actions import refresh_actions
+from importer.day_work import MarketDay
+from importer.ex_rights import ExRights, find_ex_rights, note_previous_closes
+from importer.snapshot_rows import Decision
+from importer.snapshot_taking import WORTH_A_SNAPSHOT, Taken, snapshot_source, take_snapshot
+from importer.sources.base import ListedStock, SnapshotSource, Source, SourceError
+from importer.task_requests import TaskRequest
+from marketdata.models import Stock
+from marketdata.store import Standing, save_listing, standings
+from marketdata.texts import Text
+from marketdata.trading_days import EXCHANGE_TIME, previous_trading_day
+
+logger = logging.getLogger(__name__)
+
+# Who has bars of this share of the market has the market, and gets what is newly listed.
+WHOLE_MARKET = 0.9
+# What exchanges put before a name for a day: new, ex-dividend, ex-rights.
+_MARK = re.compile(r"^(?:N|C|XD|XR|DR)(?=[一-鿿])")
+
+
+@dataclass(frozen=True)
+class UpdatePlan:
+    """``together``: the stocks that the snapshot seems to decide; ``singly``: those that are asked for by themselves.
+
+    ``snapshot`` is what lanes need to know of it (None: none), as the task's row keeps it.
+    """
+
+    singly: Sequence[str]
+    together: Sequence[str] = ()
+    snapshot: dict[str, Any] | None = None
+    findings: Sequence[Text] = field(default=())
+
+
+def plan_update(
+    request: TaskRequest,
+    sources: Sequence[Source],
+    *,
+    now: Callable[[], datetime],
+    say: Callable[[date], object] = lambda day: None,
+) -> UpdatePlan:
+    """Return which stocks an update of the whole market needs, and how.
+
+    1. Where one snapshot can replace many requests, take it; ``say`` is told the day before.
+    2. Where an ex-right is not explained by what is stored, or days were missed, get corporate actions.
+    3. Without a snapshot, look once which stocks there are now: nothing else tells of new ones.
+
+    Raises StopRequested; what was fetched is kept.
+    """
+    known = standings(list(Stock.objects.filter(bar_count__gt=0).values_list("symbol", flat=True)))
+    lacking = [each for each in known.values() if _lacks(each, request.end)]
+    if len(lacking) < WORTH_A_SNAPSHOT or all(source.local for source in sources):
+        return UpdatePlan(sorted(known))
+    moment = now()
+    previous_day = previous_trading_day(request.end) or request.end
+    by_one_day = sum(each.known_until >= previous_day for each in lacking)
+    source = snapshot_source(request, sources, moment)
+    if source is not None and by_one_day >= WORTH_A_SNAPSHOT:
+        say(request.end)
+        taken = take_snapshot(source, sources, known, day=request.end, previous_day=previous_day, now=now)
+        return _by_snapshot(source, sources, taken, known, previous_day)
+    return _one_by_one(sources, known, lacking, moment.astimezone(EXCHANGE_TIME).date())
+
+
+def _by_snapshot(
+    source: SnapshotSource, sources: Sequence[Source], taken: Taken, known: Mapping[str, Standing], previous_day: date
+) -> UpdatePlan:
+    findings = list(taken.refused)
+    if not taken.parts:
+        return UpdatePlan(sorted(known), findings=findings)
+    new = _newly_listed(taken, known)
+    if new:
+        save_listing(new, simulated=source.simulated)
+    current = {symbol: each for symbol, each in known.items() if previous_day <= each.known_until < taken.day}
+    ex_rights = find_ex_rights(taken.table, current, taken.day)
+    missed = [each for each in known.values() if each.known_until < previous_day and each.delisted_on is None]
+    if ex_rights.open or missed:
+        problem = refresh_actions(sources, _newest_bar(missed) or taken.day, today=taken.day)
+        findings += [problem] if problem else []
+        ex_rights = find_ex_rights(taken.table, current, taken.day)
+    note_previous_closes(ex_rights, taken.day, source=source.name, simulated=source.simulated)
+    return _laid_out(source, taken, known, new, ex_rights, previous_day, findings)
+
+
+def _laid_out(
+    source: SnapshotSource,
+    taken: Taken,
+    known: Mapping[str, Standing],
+    new: Sequence[ListedStock],
+    ex_rights: ExRights,
+    previous_day: date,
+    findings: Sequence[Text],
+) -> UpdatePlan:
+    day = MarketDay(
+        source=source.name,
+        simulated=source.simulated,
+        day=taken.day,
+        previous_day=previous_day,
+        table=taken.table,
+        explained=frozenset(ex_rights.explained),
+        open_ex_rights=ex_rights.open,
+    )
+    together: list[str] = []
+    singly = [stock.symbol for stock in new]
+    for symbol in sorted(known):
+        asked = day.decide(symbol, known[symbol]) == Decision.ASK
+        (singly if asked else together).append(symbol)
+    return UpdatePlan(singly, together, day.as_parameters(taken.parts), findings)
+
+
+def _one_by_one(
+    sources: Sequence[Source], known: Mapping[str, Standing], lacking: Sequence[Standing], today: date
+) -> UpdatePlan:
+    listed = _listed_now(sources)
+    new = [
+        stock.symbol
+        for stock in listed
+        if stock.symbol not in known
+        and stock.delisted_on is None
+        and (stock.listed_on is None or stock.listed_on <= today)
+    ]
+    has_market = len(known) >= WHOLE_MARKET * sum(stock.delisted_on is None for stock in listed)
+    problem = refresh_actions(sources, _newest_bar(lacking) or today, today=today)
+    return UpdatePlan(sorted([*known, *(new if has_market else ())]), findings=[problem] if problem else [])
+
+
+def _listed_now(sources: Sequence[Source]) -> Sequence[ListedStock]:
+    """Return the list of stocks, and save it; nothing when it cannot be had: the known ones are updated anyhow."""
+    for source in sources:
+        try:
+            listed = list(source.stocks())
+        except SourceError as error:
+            logger.warning("the list of stocks from %s: %s", source.name, error)
+            continue
+        save_listing(listed, simulated=source.simulated)
+        return listed
+    return ()
+
+
+def _newly_listed(taken: Taken, known: Mapping[str, Standing]) -> list[ListedStock]:
+    traded = taken.table.traded()
+    new = [row for row in traded if row.symbol not in known]
+    if len(traded) - len(new) < WHOLE_MARKET * len(traded):
+        return []
+    return [ListedStock(row.symbol, name=_MARK.sub("", row.name)) for row in new]
+
+
+def _lacks(standing: Standing, end: date) -> bool:
+    last = min(end, standing.delisted_on) if standing.delisted_on else end
+    return standing.known_until < last
+
+
+def _newest_bar(stocks: Iterable[Standing]) -> date | None:
+    """Return the day up to which most of these were current: ex-dates after it may be unknown."""
+    days = sorted(each.last_bar for each in stocks)
+    return days[len(days) // 2] if days else None
