@@ -81,7 +81,9 @@ Moment = Annotated[
 Plain = Annotated[str, Field(pattern=_PLAIN)]
 Symbol = Annotated[Plain, Field(max_length=20, examples=["600519.SH"])]
 SourceName = Annotated[
-    Plain, Field(max_length=40), WithJsonSchema({"type": "string", "enum": [AUTO, *source_names()], "default": AUTO})
+    Plain,
+    Field(min_length=1, max_length=40),
+    WithJsonSchema({"type": "string", "enum": [AUTO, *source_names()], "default": AUTO}),
 ]
 # In the query all values are texts, and one that is missing is not null.
 BoolText = Annotated[bool, BeforeValidator(_to_bool), WithJsonSchema({"type": "boolean"})]
@@ -115,7 +117,7 @@ class RepairBody(UpdateBody):
 
 
 class ImportBody(RepairBody):
-    path: Annotated[Plain, Field(max_length=1000)] | None = None
+    path: Annotated[Plain, Field(min_length=1, max_length=1000)] | None = None
     refresh: bool = False
 
 
@@ -161,7 +163,7 @@ class EstimateQuery(QueryParameters):
     # Separated by commas.
     symbols: Annotated[Plain, Field(max_length=100_000)] | Missing = None
     source: SourceName | Missing = None
-    path: Annotated[Plain, Field(max_length=1000)] | Missing = None
+    path: Annotated[Plain, Field(min_length=1, max_length=1000)] | Missing = None
     refresh: BoolText = False
 
 

@@ -192,6 +192,8 @@ BAD: list[tuple[Any, str]] = [
     ({"symbols": ["600519\x00"]}, "symbols"),
     ({"symbols": ["600519"] * 10_001}, "symbols"),
     ({"source": "yahoo"}, "source"),
+    ({"source": ""}, "source"),
+    ({"path": ""}, "path"),
     ({"source": 1}, "source"),
     ({"source": "tdx"}, "path"),
     ({"path": "somewhere"}, "path"),
