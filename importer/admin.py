@@ -21,6 +21,8 @@ from importer.task_words import request_text, state_text
 from marketdata.readonly_admin import ReadOnlyAdmin
 from marketdata.texts import ExplainedError
 
+admin.site.site_header = admin.site.site_title = "Barvault"
+
 
 @admin.register(ImportTask)
 class ImportTaskAdmin(ReadOnlyAdmin):

@@ -20,8 +20,8 @@ from marketdata.store import current_origin
 RANGE_2021, RANGE_YEAR, RANGE_ALL, RANGE_OWN = "2021", "year", "all", "own"
 RANGES = {
     RANGE_2021: gettext_noop("Since 2021-01-01"),
-    RANGE_YEAR: gettext_noop("The last year"),
-    RANGE_ALL: gettext_noop("Since each listing"),
+    RANGE_YEAR: gettext_noop("Past year"),
+    RANGE_ALL: gettext_noop("Since listing"),
     RANGE_OWN: gettext_noop("Other dates"),
 }
 
