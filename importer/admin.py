@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from importer import lifecycle, pacing
@@ -35,15 +36,25 @@ class ImportTaskAdmin(ReadOnlyAdmin):
     ordering = ("-created_at",)
     list_per_page = 50
     show_full_result_count = False
+    fields = (
+        "what", "state", "bar", "sentence", "links", "kind", "priority", "parameters", "requested_by", "retry_of",
+        "total", "done", "failed", "skipped", "rows_written", "stocks_per_second", "requested_action",
+        "waiting_until", "created_at", "planned_at", "started_at", "finished_at", "heartbeat_at", "fingerprint",
+    )  # fmt: skip
+    readonly_fields = fields
     actions = ("cancel", "pause", "resume", "retry", "raise_priority", "lower_priority")
 
     @admin.display(description=gettext_lazy("task"))
     def what(self, task: ImportTask) -> str:
-        return str(request_text(task))
+        return capfirst(str(request_text(task)))
+
+    @admin.display(description=gettext_lazy("message"))
+    def sentence(self, task: ImportTask) -> str:
+        return task.message
 
     @admin.display(description=gettext_lazy("state"), ordering="status")
     def state(self, task: ImportTask) -> str:
-        return str(state_text(task))
+        return capfirst(str(state_text(task)))
 
     @admin.display(description=gettext_lazy("progress"), ordering="progress")
     def bar(self, task: ImportTask) -> SafeString:
@@ -130,6 +141,8 @@ class FailureAdmin(ReadOnlyAdmin):
     list_filter = ("code", "finding", "source")
     search_fields = ("symbol",)
     show_full_result_count = False
+    fields = ("task", "at", "symbol", "source", "code", "sentence", "attempts", "finding")
+    readonly_fields = fields
 
     @admin.display(description=gettext_lazy("reason"))
     def sentence(self, failure: Failure) -> str:
@@ -145,6 +158,8 @@ class TransitionAdmin(ReadOnlyAdmin):
     list_select_related = ("task",)
     list_filter = ("new", "at")
     show_full_result_count = False
+    fields = ("task", "at", "old", "new", "sentence", "by")
+    readonly_fields = fields
 
     @admin.display(description=gettext_lazy("reason"))
     def sentence(self, transition: Transition) -> str:
@@ -167,6 +182,8 @@ class HostAdmin(ReadOnlyAdmin):
 @admin.register(SourceState)
 class SourceStateAdmin(ReadOnlyAdmin):
     list_display = ("source", "breaker", "open_until", "sentence", "interval", "requests_today", "requests", "troubles")
+    exclude = ("reason_id", "reason_values")
+    readonly_fields = ("sentence",)
     actions = ("close_breaker",)
 
     @admin.display(description=gettext_lazy("reason"))

@@ -52,17 +52,19 @@ class ImportTask(models.Model):
     message_id = models.TextField(blank=True)
     message_values = models.JSONField(default=dict)
     parameters = models.JSONField(_("parameters"), default=dict)
-    fingerprint = models.CharField(max_length=64)
+    fingerprint = models.CharField(_("fingerprint of the request"), max_length=64)
     requested_action = models.CharField(_("requested"), max_length=10, choices=Action, default=Action.NONE, blank=True)
     waiting_until = models.DateTimeField(_("waiting until"), null=True, blank=True)
-    retry_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="retries")
-    planned_at = models.DateTimeField(null=True, blank=True)
+    retry_of = models.ForeignKey(
+        "self", verbose_name=_("retry of"), null=True, blank=True, on_delete=models.SET_NULL, related_name="retries"
+    )
+    planned_at = models.DateTimeField(_("planned"), null=True, blank=True)
     total = models.PositiveIntegerField(_("stocks"), default=0)
     done = models.PositiveIntegerField(_("done"), default=0)
     failed = models.PositiveIntegerField(_("failed stocks"), default=0)
     skipped = models.PositiveIntegerField(_("skipped"), default=0)
     rows_written = models.BigIntegerField(_("rows written"), default=0)
-    stocks_per_second = models.FloatField(null=True, blank=True)
+    stocks_per_second = models.FloatField(_("stocks per second"), null=True, blank=True)
     requested_by = models.CharField(_("requested by"), max_length=80, blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
@@ -103,22 +105,22 @@ class ImportChunk(models.Model):
     ``by_source`` says how many of the ``done`` stocks each source gave.
     """
 
-    task = models.ForeignKey(ImportTask, on_delete=models.CASCADE, related_name="chunks")
-    number = models.PositiveIntegerField()
-    symbols = models.JSONField()
-    size = models.PositiveIntegerField()
-    cursor = models.PositiveIntegerField(default=0)
-    done = models.PositiveIntegerField(default=0)
-    failed = models.PositiveIntegerField(default=0)
-    skipped = models.PositiveIntegerField(default=0)
-    set_aside = models.PositiveIntegerField(default=0)
-    rows = models.BigIntegerField(default=0)
-    by_source = models.JSONField(default=dict)
-    isolated = models.BooleanField(default=False)
-    deaths = models.PositiveSmallIntegerField(default=0)
-    generation = models.PositiveIntegerField(default=0)
-    lane = models.PositiveSmallIntegerField(null=True, blank=True)
-    leased_until = models.DateTimeField(null=True, blank=True)
+    task = models.ForeignKey(ImportTask, verbose_name=_("import task"), on_delete=models.CASCADE, related_name="chunks")
+    number = models.PositiveIntegerField(_("number"))
+    symbols = models.JSONField(_("stocks"))
+    size = models.PositiveIntegerField(_("size"))
+    cursor = models.PositiveIntegerField(_("cursor"), default=0)
+    done = models.PositiveIntegerField(_("done"), default=0)
+    failed = models.PositiveIntegerField(_("failed stocks"), default=0)
+    skipped = models.PositiveIntegerField(_("skipped"), default=0)
+    set_aside = models.PositiveIntegerField(_("set aside"), default=0)
+    rows = models.BigIntegerField(_("rows written"), default=0)
+    by_source = models.JSONField(_("by source"), default=dict)
+    isolated = models.BooleanField(_("tried alone"), default=False)
+    deaths = models.PositiveSmallIntegerField(_("deaths of lanes"), default=0)
+    generation = models.PositiveIntegerField(_("generation"), default=0)
+    lane = models.PositiveSmallIntegerField(_("lane"), null=True, blank=True)
+    leased_until = models.DateTimeField(_("leased until"), null=True, blank=True)
 
     class Meta:
         ordering: ClassVar = ["task", "number"]
@@ -139,13 +141,13 @@ class LaneSlot(models.Model):
     ``pid`` is set while a lane holds the slot, null while its message is on the way.
     """
 
-    task = models.ForeignKey(ImportTask, on_delete=models.CASCADE, related_name="slots")
-    number = models.PositiveSmallIntegerField()
+    task = models.ForeignKey(ImportTask, verbose_name=_("import task"), on_delete=models.CASCADE, related_name="slots")
+    number = models.PositiveSmallIntegerField(_("number"))
     token = models.CharField(max_length=32)
-    leased_until = models.DateTimeField()
-    host = models.CharField(max_length=100, blank=True)
-    pid = models.PositiveIntegerField(null=True, blank=True)
-    doing = models.CharField(max_length=40, blank=True)
+    leased_until = models.DateTimeField(_("leased until"))
+    host = models.CharField(_("host"), max_length=100, blank=True)
+    pid = models.PositiveIntegerField(_("process"), null=True, blank=True)
+    doing = models.CharField(_("does"), max_length=40, blank=True)
 
     class Meta:
         ordering: ClassVar = ["task", "number"]
@@ -160,14 +162,14 @@ class LaneSlot(models.Model):
 class Host(models.Model):
     """A machine that runs a cluster: seen every few seconds by its main process."""
 
-    name = models.CharField(max_length=100, unique=True)
-    workers = models.PositiveSmallIntegerField(default=0)
-    pid = models.PositiveIntegerField(null=True)
-    started_at = models.DateTimeField()
-    seen_at = models.DateTimeField()
-    restarts = models.PositiveIntegerField(default=0)
-    trouble = models.TextField(blank=True)
-    version = models.CharField(max_length=40, blank=True)
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    workers = models.PositiveSmallIntegerField(_("workers"), default=0)
+    pid = models.PositiveIntegerField(_("process"), null=True)
+    started_at = models.DateTimeField(_("started"))
+    seen_at = models.DateTimeField(_("last sign of life"))
+    restarts = models.PositiveIntegerField(_("restarts"), default=0)
+    trouble = models.TextField(_("trouble"), blank=True)
+    version = models.CharField(_("version"), max_length=40, blank=True)
 
     class Meta:
         verbose_name = _("host")
@@ -180,13 +182,15 @@ class Host(models.Model):
 class Transition(models.Model):
     """One change of a task's state: what, why, who, from where, when."""
 
-    task = models.ForeignKey(ImportTask, on_delete=models.CASCADE, related_name="transitions")
-    old = models.CharField(max_length=10, choices=Status, blank=True)
-    new = models.CharField(max_length=10, choices=Status)
+    task = models.ForeignKey(
+        ImportTask, verbose_name=_("import task"), on_delete=models.CASCADE, related_name="transitions"
+    )
+    old = models.CharField(_("old state"), max_length=10, choices=Status, blank=True)
+    new = models.CharField(_("new state"), max_length=10, choices=Status)
     reason_id = models.TextField(blank=True)
     reason_values = models.JSONField(default=dict)
-    by = models.CharField(max_length=80, blank=True)
-    at = models.DateTimeField(auto_now_add=True)
+    by = models.CharField(_("by"), max_length=80, blank=True)
+    at = models.DateTimeField(_("at"), auto_now_add=True)
 
     class Meta:
         ordering: ClassVar = ["at", "id"]
@@ -204,14 +208,16 @@ class Transition(models.Model):
 class Failure(models.Model):
     """A stock (or a row of it) that was not stored, with the reason; ``finding`` ones do not fail the stock."""
 
-    task = models.ForeignKey(ImportTask, on_delete=models.CASCADE, related_name="failures")
+    task = models.ForeignKey(
+        ImportTask, verbose_name=_("import task"), on_delete=models.CASCADE, related_name="failures"
+    )
     symbol = models.CharField(_("symbol"), max_length=9)
     source = models.CharField(_("source"), max_length=40, blank=True)
     code = models.CharField(_("code"), max_length=30)
     reason_id = models.TextField(blank=True)
     reason_values = models.JSONField(default=dict)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=1)
-    finding = models.BooleanField(default=False)
+    finding = models.BooleanField(_("finding"), default=False)
     at = models.DateTimeField(_("at"), auto_now_add=True)
 
     class Meta:
@@ -234,11 +240,11 @@ class SnapshotPart(models.Model):
     ``rows``: a list for each stock, with the values of SNAPSHOT_COLUMNS. Taken after the day's end.
     """
 
-    source = models.CharField(max_length=12)
-    day = models.DateField()
-    part = models.CharField(max_length=8, blank=True)
-    rows = models.JSONField()
-    taken_at = models.DateTimeField()
+    source = models.CharField(_("source"), max_length=12)
+    day = models.DateField(_("date"))
+    part = models.CharField(_("part"), max_length=8, blank=True)
+    rows = models.JSONField(_("rows"))
+    taken_at = models.DateTimeField(_("taken"))
 
     class Meta:
         ordering: ClassVar = ["day", "source", "part"]
@@ -261,23 +267,23 @@ class Breaker(models.TextChoices):
 class SourceState(models.Model):
     """The shared pace and circuit breaker of one source, for all workers on all hosts."""
 
-    source = models.CharField(max_length=12, primary_key=True)
-    next_slot_at = models.DateTimeField(null=True, blank=True)
-    interval = models.FloatField(default=0.0)
-    breaker = models.CharField(max_length=10, choices=Breaker, default=Breaker.CLOSED)
-    open_until = models.DateTimeField(null=True, blank=True)
-    opened_times = models.PositiveSmallIntegerField(default=0)
-    probe_until = models.DateTimeField(null=True, blank=True)
-    refusals = models.PositiveIntegerField(default=0)
+    source = models.CharField(_("source"), max_length=12, primary_key=True)
+    next_slot_at = models.DateTimeField(_("next free slot"), null=True, blank=True)
+    interval = models.FloatField(_("gap (s)"), default=0.0)
+    breaker = models.CharField(_("state"), max_length=10, choices=Breaker, default=Breaker.CLOSED)
+    open_until = models.DateTimeField(_("rests until"), null=True, blank=True)
+    opened_times = models.PositiveSmallIntegerField(_("rests in a row"), default=0)
+    probe_until = models.DateTimeField(_("tried again until"), null=True, blank=True)
+    refusals = models.PositiveIntegerField(_("refusals in a row"), default=0)
     reason_id = models.TextField(blank=True)
     reason_values = models.JSONField(default=dict)
-    counted_on = models.DateField(null=True, blank=True)
-    requests_today = models.PositiveIntegerField(default=0)
-    requests = models.BigIntegerField(default=0)
-    successes = models.BigIntegerField(default=0)
-    troubles = models.BigIntegerField(default=0)
-    last_success_at = models.DateTimeField(null=True, blank=True)
-    last_trouble_at = models.DateTimeField(null=True, blank=True)
+    counted_on = models.DateField(_("counted on"), null=True, blank=True)
+    requests_today = models.PositiveIntegerField(_("requests today"), default=0)
+    requests = models.BigIntegerField(_("requests"), default=0)
+    successes = models.BigIntegerField(_("answers"), default=0)
+    troubles = models.BigIntegerField(_("troubles"), default=0)
+    last_success_at = models.DateTimeField(_("last answer"), null=True, blank=True)
+    last_trouble_at = models.DateTimeField(_("last trouble"), null=True, blank=True)
 
     class Meta:
         ordering: ClassVar = ["source"]
