@@ -150,29 +150,35 @@ def _meant(request: TaskRequest, listed: Iterable[ListedStock]) -> list[str]:
 
 
 def _fetch_list(request: TaskRequest) -> tuple[list[ListedStock] | None, bool]:
-    reasons: list[Text] = []
-    resting: list[str] = []
+    """Return what the first source lists that answers, and whether it is simulated.
+
+    Named stocks do without a list where none is to be had. Raises PlanFailed: with a time to try again when sources
+    rest, which is nobody's failure.
+    """
+    reasons: dict[str, Text] = {}
+    untils: list[datetime] = []
     for source in _sources(request):
         for _attempt in range(ATTEMPTS):
             try:
                 return list(source.stocks()), source.simulated
-            except Banned as error:
-                reasons.append(error.text)
-                resting.append(source.name)
+            except pacing.SourceResting as error:
+                untils.append(error.until)
                 break
             except SourceError as error:
                 logger.info("stock list from %s: %s", source.name, error)
-                reason = error.text
-        else:
-            reasons.append(reason)
-    if resting:
-        failed = PlanFailed(gettext_noop("%(reasons)s"), reasons=sentences(reasons))
-        failed.until = pacing.earliest_retry(resting)
-        if failed.until is not None:
-            raise failed
+                reasons[str(error.text)] = error.text
+                if isinstance(error, Banned):
+                    break
+    until = min(untils, default=None) or pacing.earliest_retry(
+        ["exchanges", *(each.name for each in _sources(request))]
+    )
+    if until is not None:
+        failed = PlanFailed(gettext_noop("%(reasons)s"), reasons=sentences(list(reasons.values())))
+        failed.until = until
+        raise failed
     if request.symbols is not None:
         return None, False
     raise PlanFailed(
         gettext_noop("The list of stocks is not to be had: %(reasons)s Try again later, or name the symbols."),
-        reasons=sentences(reasons),
+        reasons=sentences(list(reasons.values())),
     )

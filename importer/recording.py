@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 
 def stock_failure(
-    task: ImportTask, symbol: str, code: str, text: Text, *, refusals: Sequence[Refusal] = (), attempts: int = 1
+    task: ImportTask,
+    symbol: str,
+    code: str,
+    text: Text,
+    *,
+    refusals: Sequence[Refusal] = (),
+    attempts: int = 1,
+    source: str = "",
 ) -> Failure:
     """Return the (unsaved) row of a stock that failed, with each source's reason."""
     if len(refusals) == 1:
@@ -27,7 +34,7 @@ def stock_failure(
     return Failure(
         task=task,
         symbol=symbol,
-        source=", ".join(refusal.source for refusal in refusals)[:40],
+        source=(", ".join(refusal.source for refusal in refusals) or source)[:40],
         code=code,
         reason_id=text.msgid,
         reason_values=dict(text.values),

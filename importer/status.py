@@ -46,9 +46,7 @@ def data_status(now: datetime | None = None) -> DataStatus:
     """Return the figures of what is stored. A stock is up to date when it is known until the newest finished day,
     or was delisted before."""
     newest = newest_finished_day(now or timezone.now())
-    known = Q(bar_count__gt=0) & (
-        Q(covered_until__gte=newest) | Q(last_bar__gte=newest) | Q(delisted_on__lte=newest)
-    )
+    known = Q(bar_count__gt=0) & (Q(covered_until__gte=newest) | Q(last_bar__gte=newest) | Q(delisted_on__lte=newest))
     sums = Stock.objects.aggregate(
         stocks=Count("pk"),
         with_bars=Count("pk", filter=Q(bar_count__gt=0)),

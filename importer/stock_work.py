@@ -26,13 +26,14 @@ from importer.models import Failure, ImportTask, Kind
 from importer.planning import Work, repair_range, work_for
 from importer.recording import differing_day, dropped_row, stock_failure
 from importer.sources.base import UnknownSymbol
+from importer.sources.labels import label_of
 from importer.sources.registry import auto_order, get_source
 from importer.task_requests import request_of
 from marketdata.exceptions import MarketDataError
 from marketdata.models import Stock
 from marketdata.reading import read_bars
 from marketdata.store import ensure_stocks, store_bars
-from marketdata.texts import Text
+from marketdata.texts import Text, word
 from marketdata.trading_days import known_calendar, trading_days
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class ChunkWork:
         self.open_days = None if self.local else np.array(known_calendar().days, "datetime64[D]")
         self.by_source: Mapping[str, int] = {}
         self.market = market_day(task)
+        self.published = False
 
     def run(self, claimed: Claim) -> None:
         """Work through the chunk until its end, or until the lane has to leave.
@@ -129,8 +131,9 @@ class ChunkWork:
         symbol = claimed.symbols[at]
         stock = stocks.get(symbol)
         if stock is None and self.list_known:
-            error = UnknownSymbol(source=self.request.source, symbol=symbol)
-            return _Job(at, symbol, None, None, None, None, stock_failure(self.task, symbol, error.code, error.text))
+            error = UnknownSymbol(source=word(label_of(self.request.source)), symbol=symbol)
+            failure = stock_failure(self.task, symbol, error.code, error.text, source=self.request.source)
+            return _Job(at, symbol, None, None, None, None, failure)
         facts = stock or Stock(symbol=symbol)
         work = work_for(self.request, facts, local=self.local, missing=self._missing(facts))
         if work is None:
@@ -206,12 +209,13 @@ class ChunkWork:
         Returns the rows written. An answer without a bar of a stock that nobody lists is a listed failure.
         """
         if job.stock is None and answer.frame.empty:
-            raise UnknownSymbol(source=answer.source, symbol=job.symbol)
+            raise UnknownSymbol(source=word(label_of(answer.source)), symbol=job.symbol)
         assert job.work is not None
         frame = self._rows_to_write(answer.frame, job.stored)
         covers = job.work.covers
         if covers is None and self.request.kind != Kind.REPAIR and not answer.frame.empty:
             covers = (answer.frame["date"].iloc[0].date(), answer.frame["date"].iloc[-1].date())
+        covers = self._as_far_as_published(covers, answer.frame)
         replaced = self.request.refresh or settings.ON_DIFFERENCE == "replace"
         findings = [dropped_row(self.task, job.symbol, answer.source, finding) for finding in answer.findings]
         findings += [
@@ -241,6 +245,20 @@ class ChunkWork:
             )
         self.by_source = by_source
         return rows
+
+    def _as_far_as_published(self, covers: tuple[date, date] | None, frame: pd.DataFrame) -> tuple[date, date] | None:
+        """Return the range that counts as asked for: today counts only once its bars are seen to be out.
+
+        A source that is late answers without today's bar, as for a suspended stock. Bars of any stock tell.
+        """
+        if covers is None or covers[1] < self.today or self.local or self.published:
+            return covers
+        has_bar = not frame.empty and frame["date"].iloc[-1].date() >= covers[1]
+        self.published = has_bar or Stock.objects.filter(last_bar__gte=covers[1]).exists()
+        if self.published:
+            return covers
+        earlier = previous_trading_day(covers[1])
+        return (covers[0], earlier) if earlier is not None and covers[0] <= earlier else None
 
     def _ex_right(self, job: _Job, answer: Answer) -> Failure | None:
         """Note an ex-right that nothing explains, once the stock's own history has confirmed the close before it."""

@@ -300,8 +300,6 @@ def _checked_symbols(symbols: Sequence[str] | str | None) -> tuple[str, ...] | N
     parts = symbols.replace("，", ",").replace("、", ",").replace(" ", ",").split(",") if isinstance(symbols, str) else symbols  # fmt: skip  # noqa: E501
     named = [part for part in parts if str(part).strip()]
     if not named:
-        if isinstance(symbols, str):
-            return None
         raise BadRequest("symbols", gettext_noop("The list of symbols is empty. Leave it out to mean all stocks."))
     try:
         return tuple(sorted({parse_symbol(part) for part in named}))

@@ -84,7 +84,7 @@ class Command(ExplainingCommand):
 
     def _export(self, options: dict[str, Any]) -> ExportResult:
         adjustment = parse_adjustment(options["adjust"], options["as_of"], options["adjust_volume"])
-        symbols = parse_symbols(options["symbols"]) if options["symbols"] else None
+        symbols = parse_symbols(options["symbols"]) if options["symbols"] is not None else None
         console = Console(stderr=True)
         with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
             bar = progress.add_task(_("export"), total=None)
