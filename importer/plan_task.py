@@ -169,15 +169,14 @@ def _fetch_list(request: TaskRequest) -> tuple[list[ListedStock] | None, bool]:
                 reasons[str(error.text)] = error.text
                 if isinstance(error, Banned):
                     break
-    until = min(untils, default=None) or pacing.earliest_retry(
-        ["exchanges", *(each.name for each in _sources(request))]
-    )
+    if request.symbols is not None:
+        return None, False
+    names = ["exchanges", *(source.name for source in _sources(request))]
+    until = min(untils, default=None) or pacing.earliest_retry(names)
     if until is not None:
         failed = PlanFailed(gettext_noop("%(reasons)s"), reasons=sentences(list(reasons.values())))
         failed.until = until
         raise failed
-    if request.symbols is not None:
-        return None, False
     raise PlanFailed(
         gettext_noop("The list of stocks is not to be had: %(reasons)s Try again later, or name the symbols."),
         reasons=sentences(list(reasons.values())),
