@@ -30,9 +30,7 @@ MISSING_PERCENT, ODD_PERCENT, REPEATED_PERCENT, FEW = 2, 1, 10, 2
 # A probe's prices agree to a tick, its volume to a lot: as in ``overlap.py``.
 PRICE_TOLERANCE, LOT = 0.011, 100
 
-_MISSING = gettext_noop(
-    "It shows only %(shown)s of the %(known)s stocks that are known up to %(day)s."
-)
+_MISSING = gettext_noop("It shows only %(shown)s of the %(known)s stocks that are known up to %(day)s.")
 _IMPLAUSIBLE = gettext_noop(
     "%(odd)s of %(total)s rows cannot be right, %(symbol)s among them: close %(close)s yuan, %(volume)s shares for "
     "%(amount)s yuan."

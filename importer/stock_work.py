@@ -34,7 +34,7 @@ from marketdata.models import Stock
 from marketdata.reading import read_bars
 from marketdata.store import ensure_stocks, store_bars
 from marketdata.texts import Text, word
-from marketdata.trading_days import known_calendar, trading_days
+from marketdata.trading_days import known_calendar, previous_trading_day, trading_days
 
 if TYPE_CHECKING:
     from importer.lanes import Lane

@@ -10,6 +10,7 @@ Securities 2022: paid until 01-25, ex on 01-27.)
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
@@ -39,7 +40,6 @@ _QUARTERS = ((3, 31), (6, 30), (9, 30), (12, 31))
 _CODE, _CASH, _NEW, _EX_DATE = "代码", "现金分红-现金分红比例", "送转股份-送转总比例", "除权除息日"
 _PERIOD = "报告期"
 _RIGHTS = {"code": "股票代码", "ratio": "配股比例", "price": "配股价", "paid_until": "缴款截止日期"}
-_NOTHING = re.compile(rb'"result"\s*:\s*null')
 _RATIO = re.compile(r"10配([0-9.]+)")
 
 
@@ -154,7 +154,13 @@ def _call(function: Callable[[], pd.DataFrame], columns: Sequence[str]) -> pd.Da
 
 def _is_nothing(passage: Passage) -> bool:
     """Say whether the first page said that there is nothing: AKShare cannot make a frame of that."""
-    return len(passage.heads) == 1 and _NOTHING.search(passage.heads[0][1]) is not None
+    if len(passage.heads) != 1:
+        return False
+    try:
+        answer = json.loads(passage.heads[0][1])
+    except ValueError:
+        return False
+    return isinstance(answer, dict) and "result" in answer and answer["result"] is None
 
 
 def _symbol(code: object) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.sources.standin.bars import StandInBar
 from tests.sources.standin.data_faults import NOT_A_NUMBER, faulty_bars
+from tests.sources.standin.datacenter_pages import reference
 from tests.sources.standin.requests_seen import Answer, Page
 
 # What the server gives at most, whatever is asked for.
@@ -68,7 +69,7 @@ def _market_row(page: Page, symbol: str) -> dict[str, Any]:
     if not bars:
         return row
     today, before = bars[-1], bars[-2] if len(bars) > 1 else bars[-1]
-    row["f18"] = before.close / 100
+    row["f18"] = reference(page.market, symbol, before.close)
     if today.day != page.market.until:
         row["f18"] = today.close / 100
         return row

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.sources.standin import eastmoney_pages, exchange_pages, sina_pages, tencent_pages
+from tests.sources.standin import datacenter_pages, eastmoney_pages, exchange_pages, sina_pages, tencent_pages
 from tests.sources.standin.bars import Market
 from tests.sources.standin.faults import HTTP, Fault, FaultBook
 from tests.sources.standin.requests_seen import Answer, Page, Seen
@@ -21,6 +21,7 @@ from tests.sources.standin.requests_seen import Answer, Page, Seen
 HOSTS = (
     "push2his.eastmoney.com",
     "82.push2.eastmoney.com",
+    "datacenter-web.eastmoney.com",
     "query.sse.com.cn",
     "www.szse.cn",
     "www.bse.cn",
@@ -32,6 +33,7 @@ HOSTS = (
 _PAGES: list[tuple[str, Callable[[Page], Answer | None]]] = [
     ("push2his.eastmoney.com/api/qt/stock/kline/get", eastmoney_pages.kline),
     ("82.push2.eastmoney.com/api/qt/clist/get", eastmoney_pages.market_page),
+    ("datacenter-web.eastmoney.com/api/data/v1/get", datacenter_pages.lists),
     ("query.sse.com.cn/sseQuery/commonQuery.do", exchange_pages.shanghai),
     ("query.sse.com.cn/commonQuery.do", exchange_pages.shanghai),
     ("www.szse.cn/api/report/ShowReport", exchange_pages.shenzhen),

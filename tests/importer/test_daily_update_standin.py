@@ -1,0 +1,166 @@
+"""The daily update through AKShare's own paging: how many requests it is, and what a ban in the middle of it costs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from importer import run_import, stopping
+from importer.invariants import violations
+from importer.models import Failure, ImportTask, Kind, SnapshotPart, Status
+from importer.pace_memory import memory
+from importer.sources.gate_adapter import close_connections
+from marketdata.models import Bar, CorporateAction, Stock
+from marketdata.store import bars_hash, delete_bars, ensure_stocks, store_bars, verify_summaries
+from marketdata.trading_days import previous_trading_day
+from tests.importer.simulated_clock import at
+from tests.sources.standin import StandIn, running_standin
+from tests.sources.standin.datacenter_pages import PAYS_TODAY, SURPRISE
+
+# AKShare sleeps about a second before each page but the first of an exchange.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+DAY = date(2026, 11, 20)
+BEFORE = previous_trading_day(DAY) or DAY
+SINCE = date(2026, 11, 2)
+STOCKS = 330
+# Shanghai and Shenzhen have two pages each, Beijing one.
+PAGES = 5
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    with running_standin(tmp_path_factory.mktemp("standin"), stocks=STOCKS, until=DAY) as standin:
+        yield standin
+
+
+@pytest.fixture
+def standin(process: StandIn, settings: Any) -> Iterator[StandIn]:
+    """Lead this process to the stand-in, with every bar up to the day before in the database."""
+    process.clear_faults()
+    process.clear_door()
+    settings.PACE_MIN, settings.PACE_MAX = 0.0, 0.001
+    memory.forget()
+    close_connections()
+    stopping.reset()
+    fill(process)
+    with process.redirected(), warnings.catch_warnings():
+        # What AKShare's own lines do is not ours to mend.
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"akshare\.")
+        yield process
+    close_connections()
+    memory.forget()
+    assert violations() == []
+    assert verify_summaries() == []
+
+
+def fill(standin: StandIn) -> None:
+    symbols = standin.market.listed()
+    ids = ensure_stocks(symbols)
+    for symbol in symbols:
+        frame = expected(standin, symbol, SINCE, BEFORE)
+        store_bars(ids[symbol], frame, source="eastmoney", simulated=False, covered=(SINCE, BEFORE))
+
+
+def expected(standin: StandIn, symbol: str, start: date, end: date) -> pd.DataFrame:
+    bars = standin.market.bars(symbol, start, end)
+    return pd.DataFrame(
+        {
+            "date": pd.to_datetime([bar.day for bar in bars]).astype("datetime64[s]"),
+            **{name: [getattr(bar, name) / 100 for bar in bars] for name in ("open", "high", "low", "close")},
+            "volume": [bar.volume // 100 * 100 for bar in bars],
+            "amount": [bar.amount for bar in bars],
+        }
+    )
+
+
+def update(source: str = "eastmoney") -> ImportTask:
+    with at(DAY):
+        return run_import(Kind.UPDATE, source=source)
+
+
+def hash_of_what_is_true(standin: StandIn) -> str:
+    for symbol, stock_id in Stock.objects.values_list("symbol", "pk"):
+        delete_bars(stock_id)
+        frame = expected(standin, symbol, SINCE, DAY)
+        store_bars(stock_id, frame, source="eastmoney", simulated=False, covered=None)
+    return bars_hash()
+
+
+def bars_of_the_day() -> int:
+    return Bar.objects.filter(date=DAY).count()
+
+
+def test_an_update_is_a_few_requests_and_ends_with_the_bars_that_are_true(standin: StandIn) -> None:
+    task = update()
+    assert (task.status, task.failed) == (Status.COMPLETED, 0)
+    assert len(standin.arrivals("82.push2.eastmoney.com")) == PAGES
+    asked = [arrival.symbol for arrival in standin.arrivals("push2his.eastmoney.com")]
+    assert len(asked) == 4
+    assert SURPRISE in asked, "three probes, and the ex-right that nothing explains"
+    assert 0 < len(standin.arrivals("datacenter-web.eastmoney.com")) < 20
+    assert task.rows_written == bars_of_the_day() == STOCKS
+    by_day = bars_hash()
+    assert hash_of_what_is_true(standin) == by_day
+
+
+def test_an_ex_right_finds_its_action_and_one_without_is_listed(standin: StandIn) -> None:
+    task = update()
+    action = CorporateAction.objects.get(stock__symbol=PAYS_TODAY, ex_date=DAY)
+    assert (action.cash_per_share, action.new_shares_per_share) == (0.3, 0.2)
+    assert action.previous_close is not None
+    listed = Failure.objects.filter(task=task, finding=True)
+    assert [(each.symbol, each.code) for each in listed] == [(SURPRISE, "ex_right_unknown")]
+
+
+def test_a_second_update_sends_nothing(standin: StandIn) -> None:
+    update()
+    standin.clear_door()
+    again = update()
+    assert (again.status, again.rows_written) == (Status.COMPLETED, 0)
+    assert standin.arrivals() == []
+
+
+def test_a_ban_in_the_middle_costs_one_exchange_and_loses_nothing(standin: StandIn) -> None:
+    # Beijing's page, Shenzhen's two and the first of Shanghai's come; then the market pages refuse.
+    standin.fault("reset", path="clist", after=4)
+    task = update()
+    assert (task.status, task.failed) == (Status.COMPLETED, 0)
+    assert sorted(SnapshotPart.objects.values_list("part", flat=True)) == ["BJ", "SZ"]
+    asked = {arrival.symbol for arrival in standin.arrivals("push2his.eastmoney.com")}
+    shanghai = {symbol for symbol in standin.market.listed() if symbol.endswith("SH")}
+    assert shanghai < asked
+    assert len(asked - shanghai) < 10
+    by_day = bars_hash()
+    assert hash_of_what_is_true(standin) == by_day
+
+
+def test_when_everything_of_eastmoney_refuses_others_give_the_rest(standin: StandIn) -> None:
+    for host in ("82.push2.eastmoney.com", "push2his.eastmoney.com"):
+        # The pages of Beijing and Shenzhen, and their probes, come.
+        standin.fault("reset", host=host, after=3 if host.startswith("82") else 2)
+    task = update("auto")
+    assert (task.status, task.failed) == (Status.COMPLETED, 0)
+    by_source = {source: Bar.objects.filter(date=DAY, source=source).count() for source in ("eastmoney", "sina")}
+    assert by_source["eastmoney"] > 150
+    assert by_source["sina"] > 100
+    assert sum(by_source.values()) == STOCKS
+
+
+def test_a_site_that_still_shows_the_day_before_is_asked_again_another_time(standin: StandIn) -> None:
+    update()
+    before = bars_hash()
+    # The stand-in knows nothing of Monday: neither its pages nor its histories.
+    with at(date(2026, 11, 23)):
+        task = run_import(Kind.UPDATE, source="eastmoney")
+    assert (task.status, task.failed, task.rows_written) == (Status.COMPLETED, 0, 0)
+    said = [each.reason for each in Failure.objects.filter(task=task, finding=True)]
+    assert len(said) == 3
+    assert all("it is not of today" in reason for reason in said)
+    assert bars_hash() == before
+    assert not Stock.objects.filter(covered_until__gt=DAY).exists(), "nothing says that Monday has no bars"
