@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -23,6 +24,11 @@ class StockAdmin(ReadOnlyAdmin):
     list_filter = ("exchange", "board")
     search_fields = ("symbol", "name")
     ordering = ("symbol",)
+    fields = (
+        "symbol", "name", "exchange", "board", "listed_on", "delisted_on", "bars", "first_bar", "last_bar",
+        "covered_from", "covered_until",
+    )  # fmt: skip
+    readonly_fields = fields
     show_full_result_count = False
 
     @admin.display(description=gettext_lazy("bars"), ordering="bar_count")
@@ -36,7 +42,7 @@ class StockAdmin(ReadOnlyAdmin):
     def bars_view(self, request: HttpRequest, stock_id: int) -> HttpResponse:
         """Show a stock's bars, the newest first."""
         if not self.has_view_permission(request):
-            return self.admin_site.login(request)
+            raise PermissionDenied
         stock = Stock.objects.filter(pk=stock_id).first()
         if stock is None:
             raise Http404
