@@ -11,7 +11,7 @@ DEV_STAMP  := $(VENV)/.installed-dev
 # A .venv whose Python is gone (the system's was replaced) is filled anew.
 $(shell test -x $(PYTHON) || rm -f $(USER_STAMP) $(DEV_STAMP))
 
-.PHONY: help demo run install install-dev test lint format bench chaos messages lock clean
+.PHONY: help demo run install install-dev test lint format bench chaos screenshots messages lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make lint      style, types, migrations, translations"
 	@echo "make bench     measure and judge the figures (ONLY=NAME for one, QUICK=1 for a look)"
 	@echo "make chaos     kill processes at random, with new seeds, for MINUTES=30"
+	@echo "make screenshots  pictures of every page, into var/screenshots (ONLY=NAME for some)"
 	@echo "make messages  bring the translation catalogues in line with the sources"
 	@echo "make lock      make the lock files anew from requirements*.txt"
 	@echo "make clean     remove .venv and everything else that is made; the databases in var/ stay"
@@ -60,6 +61,9 @@ bench: $(DEV_STAMP)
 chaos: $(DEV_STAMP)
 	@end=$$(( $$(date +%s) + 60 * $(or $(MINUTES),30) )); \
 	while [ $$(date +%s) -lt $$end ]; do $(PYTHON) -m pytest -q tests/importer/test_chaos.py || exit 1; done
+
+screenshots: $(DEV_STAMP)
+	@$(PYTHON) -m tests.browser.screenshots $(ONLY)
 
 messages: $(DEV_STAMP)
 	@$(PYTHON) -m config.catalogues update
