@@ -114,7 +114,7 @@ def _listed(count: int) -> Sequence[str]:
             (601000 + number, "SH"),
             (2000 + number, "SZ"),
             (300000 + number, "SZ"),
-            (688000 + number, "SH"),
+            (688000 + number % 2000, "SH"),
             (920100 + number, "BJ"),
         ][number % 5]
         symbol = f"{code:06d}.{exchange}"
