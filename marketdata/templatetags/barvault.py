@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from itertools import zip_longest
 
 from django import template
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext, gettext_noop
 
 from marketdata.texts import duration_text, moment_text
 
 register = template.Library()
 
+_DATE = re.compile(r"(\d{4}-\d\d-\d\d)")
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -51,6 +55,14 @@ def rate(value: float | None) -> str:
 
 
 @register.filter
+def phrase(value: object) -> SafeString:
+    """Write a phrase with a capital at its beginning; a date in it is not broken at the end of a line."""
+    pieces = _DATE.split(capfirst(str(value)))
+    pairs = zip_longest(pieces[::2], pieces[1::2])
+    return format_html_join("", "{}{}", ((words, _unbroken(day)) for words, day in pairs))
+
+
+@register.filter
 def clock(value: datetime | None) -> SafeString | str:
     """Write a moment as a time of day (the date before it when it is not today), the whole of it on hover."""
     if value is None:
@@ -71,6 +83,10 @@ def ago(value: datetime | None) -> SafeString | str:
     else:
         words = gettext(gettext_noop("%(time)s ago")) % {"time": duration_text(passed)}
     return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), _whole(local), words)
+
+
+def _unbroken(text: str | None) -> SafeString | str:
+    return format_html('<span class="unbroken">{}</span>', text) if text else ""
 
 
 def _whole(local: datetime) -> str:
