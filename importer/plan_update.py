@@ -84,8 +84,10 @@ def _by_snapshot(
     current = {symbol: each for symbol, each in known.items() if previous_day <= each.known_until < taken.day}
     ex_rights = find_ex_rights(taken.table, current, taken.day)
     missed = [each for each in known.values() if each.known_until < previous_day and each.delisted_on is None]
-    if ex_rights.open or missed:
-        problem = refresh_actions(sources, _newest_bar(missed) or taken.day, today=taken.day)
+    many_missed = len(missed) >= WORTH_A_SNAPSHOT
+    if ex_rights.open or many_missed:
+        since = _newest_bar(missed) if many_missed else None
+        problem = refresh_actions(sources, since or taken.day, today=taken.day)
         findings += [problem] if problem else []
         ex_rights = find_ex_rights(taken.table, current, taken.day)
     note_previous_closes(ex_rights, taken.day, source=source.name, simulated=source.simulated)

@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from django.utils.translation import gettext_noop
 
@@ -18,7 +17,7 @@ from importer.asking import AllSourcesRest, NoSourceAnswered, ask
 from importer.models import Kind
 from importer.snapshot_parts import forget_part, joined, keep_part, kept_part
 from importer.snapshot_rows import DayTable, Row, objection, probe_objection, probes_of, read_table
-from importer.sources.base import Banned, SnapshotSource, Source, SourceError
+from importer.sources.base import SnapshotSource, Source, SourceError
 from importer.sources.labels import label_of
 from importer.sources.rows import EXACT
 from importer.task_requests import TaskRequest
@@ -81,54 +80,49 @@ def take_snapshot(
 
     Raises StopRequested; what was fetched is kept.
     """
+    tables, reasons = _parts(source, day, now)
     proven: dict[str, DayTable] = {}
-    refused: list[Text] = []
-    for part in source.snapshot_parts:
-        table, reason = _part(source, day, part, now)
-        if table is not None:
-            belonging = {
-                symbol: each
-                for symbol, each in standings.items()
-                if symbol.endswith(part) and (each.delisted_on is None or each.delisted_on > day)
-            }
-            reason = objection(table, belonging, day=day, previous_day=previous_day) or _confirm(
-                table, sources, probes=math.ceil(PROBES / len(source.snapshot_parts)), day=day, since=previous_day
-            )
-            if reason is None:
-                proven[part] = table
-                continue
+    for part, table in tables.items():
+        belonging = {
+            symbol: each
+            for symbol, each in standings.items()
+            if symbol.endswith(part) and (each.delisted_on is None or each.delisted_on > day)
+        }
+        reason = objection(table, belonging, day=day, previous_day=previous_day) or _confirm(
+            table, sources, probes=math.ceil(PROBES / len(source.snapshot_parts)), day=day, since=previous_day
+        )
+        if reason is None:
+            proven[part] = table
+        else:
             forget_part(source.name, day, part)
-        assert reason is not None
-        refused.append(_not_used(source.name, part, reason))
+            reasons[part] = reason
+    for part, reason in reasons.items():
         logger.warning("snapshot of %s, part %r: %s", source.name, part, reason)
-    return Taken(source.name, day, tuple(proven), joined(list(proven.values())), tuple(refused))
+    refused = tuple(_not_used(source.name, part, reason) for part, reason in reasons.items())
+    return Taken(source.name, day, tuple(proven), joined(list(proven.values())), refused)
 
 
-def _part(
-    source: SnapshotSource, day: date, part: str, now: Callable[[], datetime]
-) -> tuple[DayTable | None, Text | None]:
-    rows = kept_part(source.name, day, part)
-    if rows is None:
-        rows, reason = _fetched(source, day, part, now)
-        if rows is None:
-            return None, reason
-    return read_table(rows, day=day, precision=getattr(source, "precision", EXACT)), None
-
-
-def _fetched(
-    source: SnapshotSource, day: date, part: str, now: Callable[[], datetime]
-) -> tuple[list[list[Any]] | None, Text | None]:
-    reason = Text("")
-    for _attempt in range(ATTEMPTS):
-        try:
-            frame = source.snapshot(day, part)
-        except Banned as error:
-            return None, error.text
-        except SourceError as error:
-            reason = error.text
-            continue
-        return keep_part(source.name, day, part, frame, taken_at=now()), None
-    return None, reason
+def _parts(
+    source: SnapshotSource, day: date, now: Callable[[], datetime]
+) -> tuple[dict[str, DayTable], dict[str, Text]]:
+    """Return the parts that are kept or can be had, and why others cannot; those have another turn after the rest."""
+    tables: dict[str, DayTable] = {}
+    reasons: dict[str, Text] = {}
+    for _round in range(ATTEMPTS):
+        for part in source.snapshot_parts:
+            if part in tables:
+                continue
+            rows = kept_part(source.name, day, part)
+            if rows is None:
+                try:
+                    frame = source.snapshot(day, part)
+                except SourceError as error:
+                    reasons[part] = error.text
+                    continue
+                rows = keep_part(source.name, day, part, frame, taken_at=now())
+            tables[part] = read_table(rows, day=day, precision=getattr(source, "precision", EXACT))
+            reasons.pop(part, None)
+    return tables, reasons
 
 
 def _confirm(table: DayTable, sources: Sequence[Source], *, probes: int, day: date, since: date) -> Text | None:

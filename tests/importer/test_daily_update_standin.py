@@ -126,6 +126,15 @@ def test_a_second_update_sends_nothing(standin: StandIn) -> None:
     assert standin.arrivals() == []
 
 
+def test_a_page_that_fails_once_costs_another_turn_of_its_part(standin: StandIn) -> None:
+    standin.fault("502", path="clist", after=2, times=1)
+    task = update()
+    assert (task.status, task.failed) == (Status.COMPLETED, 0)
+    assert not Failure.objects.filter(task=task, code="task").exists()
+    assert len(standin.arrivals("push2his.eastmoney.com")) == 4
+    assert len(standin.arrivals("82.push2.eastmoney.com")) == PAGES + 2, "Shenzhen's first page twice, and the failure"
+
+
 def test_a_ban_in_the_middle_costs_one_exchange_and_loses_nothing(standin: StandIn) -> None:
     # Beijing's page, Shenzhen's two and the first of Shanghai's come; then the market pages refuse.
     standin.fault("reset", path="clist", after=4)

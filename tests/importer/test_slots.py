@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -74,3 +75,19 @@ def test_the_slot_is_passed_on_with_a_new_message(task: ImportTask) -> None:
     assert slots.pass_on(hold, bell, db_now())
     assert LaneSlot.objects.get().pid is None
     assert slots.take(task.pk, 0, bell.messages[1][2], db_now()) is not None
+
+
+@pytest.mark.parametrize(("planned", "options"), [(False, {"timeout": slots.PLAN_TIMEOUT}), (True, {})])
+def test_a_message_whose_lane_has_to_plan_may_take_longer(
+    planned: bool,
+    options: dict[str, int],
+    task: ImportTask,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr("django_q.tasks.async_task", lambda *_args, q_options: sent.append(q_options))
+    ImportTask.objects.update(planned_at=db_now() if planned else None)
+    with django_capture_on_commit_callbacks(execute=True):
+        slots.open_slot(task.pk, 0, slots.ring_by_queue, db_now())
+    assert sent == [options]

@@ -39,7 +39,7 @@ SUSPENDED = {"000002.SZ": (date(2024, 3, 4), date(2024, 3, 15))}
 B_SHARES = ("900901.SH", "200002.SZ")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class StandInBar:
     """A raw bar: prices in cents, ``volume`` in shares, ``amount`` in yuan."""
 
@@ -124,7 +124,8 @@ def _listed(count: int) -> Sequence[str]:
     return symbols[:count]
 
 
-@lru_cache(maxsize=4096)
+# Half a megabyte each: a market that is larger than this is gone through once.
+@lru_cache(maxsize=600)
 def _made_up_bars(symbol: str, first: date, last: date) -> Sequence[StandInBar]:
     pause = SUSPENDED.get(symbol)
     days = [day for day in sessions() if first <= day <= last and not (pause and pause[0] <= day <= pause[1])]
