@@ -13,7 +13,7 @@ from importer.pacing import SourceStatus, pace_of
 from importer.sources.findings import REASONS
 from importer.sources.labels import label_of
 from importer.task_words import kind_text, state_text
-from marketdata.texts import Text, counted, seconds, sentence
+from marketdata.texts import Text, counted, seconds, sentence, word
 
 # A reader of the screen is told of a running import in such steps, not every three seconds.
 SPOKEN_STEP = 10
@@ -36,6 +36,9 @@ _BREAKERS = {
     Breaker.OPEN: gettext_noop("resting"),
     Breaker.HALF_OPEN: gettext_noop("being tried again"),
 }
+
+
+_WAYS = {"page": gettext_noop("page"), "admin": gettext_noop("administration"), "api": "API"}
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,14 @@ def code_text(code: str) -> Text:
 def source_names_text(names: str) -> str:
     """Return the labels of sources that a failure names as ``eastmoney, sina``."""
     return ", ".join(capfirst(str(Text(label_of(name)))) for name in names.split(", ") if name)
+
+
+def asker_text(by: str) -> str:
+    """Return who asked for something, as histories keep it (``page: 127.0.0.1``), with the way in words."""
+    way, colon, who = by.partition(": ")
+    if not colon or way not in _WAYS:
+        return by
+    return str(Text(gettext_noop("%(way)s: %(who)s"), {"way": word(_WAYS[way]), "who": who}))
 
 
 def _source_line(name: str, state: SourceStatus | None) -> SourceLine:

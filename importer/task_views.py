@@ -23,7 +23,7 @@ from importer.dispatch import dispatch_soon
 from importer.exceptions import UnknownTask
 from importer.models import FINISHED, Failure, ImportTask, Kind, Status
 from importer.page_data import NEWS_FOR, card_of, failure_lines, lanes_of, per_source, workers
-from importer.page_words import code_text, spoken_text
+from importer.page_words import asker_text, code_text, spoken_text
 from importer.task_requests import Submission, retry
 from importer.views import SEEN_COOKIE
 from marketdata.texts import ExplainedError
@@ -167,7 +167,8 @@ def _task_page(request: HttpRequest, found: ImportTask) -> dict[str, Any]:
         "lines": failure_lines(found, page),
         "code": code,
         "by_reason": [{**row, "words": code_text(row["code"])} for row in by_reason],
-        "transitions": found.transitions.all(),
+        "transitions": [{"change": each, "by": asker_text(each.by)} for each in found.transitions.all()],
+        "asker": asker_text(found.requested_by),
         "workers": workers(),
     }
 

@@ -10,7 +10,7 @@ from django.utils import timezone, translation
 
 from importer.models import Action, Breaker, ImportTask, Kind, SourceState, Status
 from importer.pacing import states
-from importer.page_words import code_text, source_lines, source_names_text, spoken_text, turn_text
+from importer.page_words import asker_text, code_text, source_lines, source_names_text, spoken_text, turn_text
 from importer.sources.findings import REASONS
 
 pytestmark = pytest.mark.django_db
@@ -107,3 +107,13 @@ def test_an_unknown_code_is_shown_as_it_is() -> None:
 def test_sources_that_failed_together_are_named_by_their_labels() -> None:
     assert source_names_text("eastmoney, sina") == "Eastmoney, Sina"
     assert source_names_text("") == ""
+
+
+@pytest.mark.parametrize(
+    ("by", "words"),
+    [("page: ada, 127.0.0.1", "页面：ada, 127.0.0.1"), ("admin: ada", "管理：ada"), ("api: token 1", "API：token 1"),
+     ("ada@home (manage.py)", "ada@home (manage.py)"), ("", "")],
+)  # fmt: skip
+def test_who_asked_is_told_with_the_way_in_words(by: str, words: str) -> None:
+    with translation.override("zh-hans"):
+        assert asker_text(by) == words
