@@ -17,9 +17,10 @@ from importer.overlap import Difference, differences
 from importer.sources.arrays import Dates
 from importer.sources.base import BadData, Banned, Source, SourceError, SourceUnavailable
 from importer.sources.fetching import current_context
+from importer.sources.labels import label_of
 from importer.sources.rows import EXACT
 from importer.sources.validation import Finding, validate_bars
-from marketdata.texts import ExplainedError, Text
+from marketdata.texts import ExplainedError, Text, word
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +131,7 @@ def _nothing(symbol: str, tried: _Tried) -> NoSourceAnswered | AllSourcesRest:
         name = tried.empty_from[-1]
         text = Text(
             gettext_noop("%(source)s sent no bars for %(symbol)s in this range, and no second source confirms it."),
-            {"source": name, "symbol": symbol},
+            {"source": word(label_of(name)), "symbol": symbol},
         )
         refusals.append(Refusal(name, "empty_answer", text))
     if all(refusal.source in tried.resting for refusal in refusals):
@@ -138,7 +139,7 @@ def _nothing(symbol: str, tried: _Tried) -> NoSourceAnswered | AllSourcesRest:
     for name in dict.fromkeys(tried.resting):
         if name in tried.refusals:
             continue
-        rests = Text(gettext_noop("%(source)s rests after refusing requests."), {"source": name})
+        rests = Text(gettext_noop("%(source)s rests after refusing requests."), {"source": word(label_of(name))})
         refusals.append(Refusal(name, Banned.code, rests))
     return NoSourceAnswered(refusals, max(1, tried.attempts))
 
@@ -217,7 +218,7 @@ def _compare(stored: pd.DataFrame | None, fetched: pd.DataFrame, symbol: str, so
                 "%(day)s (%(fetched)s instead of %(stored)s): nothing was stored. Fetch again what is stored "
                 "(refresh) if the source is right."
             ),
-            source=source.name,
+            source=word(label_of(source.name)),
             symbol=symbol,
             off=len(off),
             common=common,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext_noop
 
 from importer.models import Failure, ImportTask
+from importer.sources.labels import label_of
 from marketdata.texts import Text, sentences, word
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def differing_day(task: ImportTask, symbol: str, source: str, difference: Differ
             "field": word(difference.field),
             "stored": f"{difference.stored:g}",
             "fetched": f"{difference.fetched:g}",
-            "source": source,
+            "source": word(label_of(source)),
             "outcome": word(gettext_noop("replaced") if replaced else gettext_noop("the stored one was kept")),
         },
     )
