@@ -16,7 +16,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 def start(page: Page, symbols: str = "") -> None:
     if symbols:
         page.get_by_role("textbox", name="Stocks").fill(symbols)
-    page.get_by_role("button", name="Start full import").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Start full import").click()
 
 
 def bar(page: Page) -> Locator:
@@ -157,8 +158,10 @@ def test_without_scripts_everything_works_but_the_live_figures(browser: Browser,
     start(page)
     expect(page.get_by_role("heading", name="Full import of all stocks")).to_be_visible()
     expect(page.get_by_text("refreshed every 3 seconds")).to_be_hidden()
-    page.get_by_role("link", name="Load the newest figures").click()
-    page.get_by_role("button", name="Pause").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Load the newest figures").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Pause").click()
     wait_until(lambda: [page.reload(), chip(page, "^Paused$").count()][1], "it is paused")
     page.get_by_role("link", name="Stop the import").click()
     page.wait_for_url("**/cancel/")
