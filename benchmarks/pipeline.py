@@ -82,7 +82,7 @@ def pace(run: Run) -> Figure:
     environment = {
         "BARVAULT_SIMULATED_STOCKS": str(stocks),
         "BARVAULT_SIMULATED_LATENCY": "0.15",
-        "BARVAULT_SIMULATED_PACED": "1",
+        "BARVAULT_PACE_FLOORS": "simulated=0.1",
         "BARVAULT_PACE_MIN": "0.1",
         "BARVAULT_PACE_MAX": "0.3",
     }
