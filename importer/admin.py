@@ -38,7 +38,7 @@ class ImportTaskAdmin(ReadOnlyAdmin):
     show_full_result_count = False
     fields = (
         "what", "state", "bar", "sentence", "links", "kind", "priority", "parameters", "requested_by", "retry_of",
-        "total", "done", "failed", "skipped", "rows_written", "stocks_per_second", "requested_action",
+        "total", "done", "failed", "skipped", "rows_written", "stocks_per_second", "requested_action", "action_by",
         "waiting_until", "created_at", "planned_at", "started_at", "finished_at", "heartbeat_at", "fingerprint",
     )  # fmt: skip
     readonly_fields = fields

@@ -68,14 +68,14 @@ def resume(task_id: UUID | str, *, by: str = "") -> ImportTask:
     """
     task = get_task(task_id)
     withdrawn = ImportTask.objects.filter(pk=task.pk, status=Status.RUNNING, requested_action=Action.PAUSE)
-    if withdrawn.update(requested_action=Action.NONE):
+    if withdrawn.update(requested_action=Action.NONE, action_by=""):
         return get_task(task_id)
     try:
         with transaction.atomic():
             reason = Text(gettext_noop("Resumed on request."))
             won = _move(
                 task.pk, RESUMABLE, Status.PENDING, reason, by,
-                finished_at=None, waiting_until=None, requested_action=Action.NONE,
+                finished_at=None, waiting_until=None,
                 message_id=WAITING_TEXT.msgid, message_values={},
             )  # fmt: skip
             if won:
@@ -109,7 +109,7 @@ def start(task_id: UUID) -> bool:
         with transaction.atomic():
             won = _move(
                 task_id, [Status.PENDING], Status.RUNNING, Text(gettext_noop("Its turn has come.")), "",
-                requested_action=Action.NONE, waiting_until=None, heartbeat_at=now, stocks_per_second=None,
+                waiting_until=None, heartbeat_at=now, stocks_per_second=None,
             )  # fmt: skip
             if won:
                 ImportTask.objects.filter(pk=task_id, started_at=None).update(started_at=now)
@@ -131,7 +131,7 @@ def fail(task_id: UUID, reason: Text, *, totals: dict[str, int] | None = None) -
 def ask_to_step_aside(task_id: UUID) -> bool:
     """Ask the running task to make room for one of higher priority. A request of a person goes before."""
     waiting = ImportTask.objects.filter(pk=task_id, status=Status.RUNNING, requested_action=Action.NONE)
-    return bool(waiting.update(requested_action=Action.STEP_ASIDE))
+    return bool(waiting.update(requested_action=Action.STEP_ASIDE, action_by=""))
 
 
 def settle(task_id: UUID) -> bool:
@@ -139,7 +139,7 @@ def settle(task_id: UUID) -> bool:
 
     1. Delete the slots whose message is still on the way, and those of dead lanes: their tokens are void now.
     2. While a living lane holds one, do nothing; it settles when it gives way.
-    3. Change the state as asked.
+    3. Change the state as asked, in the name of who asked.
     """
     with transaction.atomic():
         task = ImportTask.objects.select_for_update().filter(pk=task_id, status=Status.RUNNING).first()
@@ -151,10 +151,10 @@ def settle(task_id: UUID) -> bool:
         action = task.requested_action
         if action == Action.CANCEL:
             reason = Text(gettext_noop("Cancelled on request."))
-            return _end_running(task_id, Status.CANCELLED, reason, message=CANCELLED_TEXT)
+            return _end_running(task_id, Status.CANCELLED, reason, message=CANCELLED_TEXT, by=task.action_by)
         if action == Action.PAUSE:
             reason = Text(gettext_noop("Paused on request."))
-            return _leave_running(task_id, Status.PAUSED, reason, PAUSED_TEXT)
+            return _leave_running(task_id, Status.PAUSED, reason, PAUSED_TEXT, by=task.action_by)
         return _leave_running(task_id, Status.PENDING, STEPPED_ASIDE_TEXT, STEPPED_ASIDE_TEXT)
 
 
@@ -178,13 +178,15 @@ def _ask(
             running = ImportTask.objects.filter(pk=task.pk, status=Status.RUNNING)
             if action == Action.PAUSE:
                 running = running.exclude(requested_action=Action.CANCEL)
-            if running.update(requested_action=action):
+            asked_already = Q(requested_action=action)
+            if running.exclude(asked_already).update(requested_action=action, action_by=by[:80]) or (
+                running.filter(asked_already).exists()
+            ):
                 settle(task.pk)
                 return get_task(task_id)
             if _move(
                 task.pk, rest, target, reason, by,
-                requested_action=Action.NONE, waiting_until=None,
-                message_id=message.msgid, message_values=dict(message.values), **times,
+                waiting_until=None, message_id=message.msgid, message_values=dict(message.values), **times,
             ):  # fmt: skip
                 return get_task(task_id)
     raise not_allowed(
@@ -196,12 +198,11 @@ def _end_running(task_id: UUID, target: Status, reason: Text, *, message: Text, 
     return _leave_running(task_id, target, reason, message, finished_at=db_now(), **updates)
 
 
-def _leave_running(task_id: UUID, target: Status, reason: Text, message: Text, **updates: Any) -> bool:
+def _leave_running(task_id: UUID, target: Status, reason: Text, message: Text, *, by: str = "", **updates: Any) -> bool:
     with transaction.atomic():
         won = _move(
-            task_id, [Status.RUNNING], target, reason, "",
-            requested_action=Action.NONE, waiting_until=None,
-            message_id=message.msgid, message_values=dict(message.values), **updates,
+            task_id, [Status.RUNNING], target, reason, by,
+            waiting_until=None, message_id=message.msgid, message_values=dict(message.values), **updates,
         )  # fmt: skip
         if won:
             LaneSlot.objects.filter(task_id=task_id).delete()
@@ -217,10 +218,12 @@ def _leave_running(task_id: UUID, target: Status, reason: Text, message: Text, *
 
 
 def _move(task_id: UUID, allowed: Iterable[Status], new: Status, reason: Text, by: str, **updates: Any) -> bool:
+    # Whatever was asked before, it was asked of the state that the task now leaves.
+    values = {"status": new, "requested_action": Action.NONE, "action_by": "", **updates}
     for old in allowed:
-        if ImportTask.objects.filter(pk=task_id, status=old).update(status=new, **updates):
+        if ImportTask.objects.filter(pk=task_id, status=old).update(**values):
             Transition.objects.create(
-                task_id=task_id, old=old, new=new, reason_id=reason.msgid, reason_values=dict(reason.values), by=by
+                task_id=task_id, old=old, new=new, reason_id=reason.msgid, reason_values=dict(reason.values), by=by[:80]
             )
             return True
     return False

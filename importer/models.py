@@ -54,6 +54,8 @@ class ImportTask(models.Model):
     parameters = models.JSONField(_("parameters"), default=dict)
     fingerprint = models.CharField(_("fingerprint of the request"), max_length=64)
     requested_action = models.CharField(_("requested"), max_length=10, choices=Action, default=Action.NONE, blank=True)
+    # Who asked for the requested action: the change of state that follows later is theirs.
+    action_by = models.CharField(_("requested action by"), max_length=80, blank=True, default="", db_default="")
     waiting_until = models.DateTimeField(_("waiting until"), null=True, blank=True)
     retry_of = models.ForeignKey(
         "self", verbose_name=_("retry of"), null=True, blank=True, on_delete=models.SET_NULL, related_name="retries"

@@ -103,6 +103,31 @@ def test_a_running_task_whose_lanes_work_is_only_asked(action: str) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("action", ["cancel", "pause"])
+def test_what_takes_effect_later_is_done_in_the_name_of_who_asked_first(action: str) -> None:
+    task = make_task(status=Status.RUNNING)
+    slot = LaneSlot.objects.create(task=task, number=0, token="t", pid=1, leased_until=db_now() + timedelta(seconds=8))
+    ask = getattr(lifecycle, action)
+    ask(task.pk, by="page: 192.0.2.1")
+    ask(task.pk, by="api: 192.0.2.2")
+    slot.delete()
+    assert lifecycle.settle(task.pk)
+    assert Transition.objects.get(task=task).by == "page: 192.0.2.1"
+    assert lifecycle.get_task(task.pk).action_by == ""
+
+
+@pytest.mark.django_db
+def test_a_cancel_in_place_of_a_pause_is_done_in_the_name_of_who_cancelled() -> None:
+    task = make_task(status=Status.RUNNING)
+    slot = LaneSlot.objects.create(task=task, number=0, token="t", pid=1, leased_until=db_now() + timedelta(seconds=8))
+    lifecycle.pause(task.pk, by="page: 192.0.2.1")
+    lifecycle.cancel(task.pk, by="api: 192.0.2.2")
+    slot.delete()
+    assert lifecycle.settle(task.pk)
+    assert Transition.objects.get(task=task).by == "api: 192.0.2.2"
+
+
+@pytest.mark.django_db
 def test_a_cancel_goes_before_a_pause_that_was_asked_and_not_the_other_way_round() -> None:
     task = running_with_a_lane()
     lifecycle.pause(task.pk)
