@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from importer.sources.akshare.eastmoney import SHARES_PER_LOT, Eastmoney
-from importer.sources.akshare.units import shares_factor
 from importer.sources.base import BAR_COLUMNS, BadData, Source
+from importer.sources.units import shares_factor
 from importer.sources.validation import validate_bars
 from tests.sources.expected import expected_bars, same_bars
 from tests.sources.standin import StandIn, running_standin

@@ -21,8 +21,9 @@ from typing import Any
 import akshare
 import pandas as pd
 
-from importer.sources.akshare.calls import asking, require_columns
+from importer.sources.akshare.calls import asking
 from importer.sources.base import BadData
+from importer.sources.frames import require_columns
 from importer.sources.gate_adapter import Passage
 from marketdata.actions import ListedAction
 from marketdata.adjustment import Action

@@ -15,15 +15,16 @@ from typing import ClassVar
 import akshare
 import pandas as pd
 
-from importer.sources.akshare.calls import another_stock, asking, canonical, no_bars, require_columns
+from importer.sources.akshare.calls import asking
 from importer.sources.akshare.dividends import listed_actions
 from importer.sources.akshare.exchanges import listed_stocks
 from importer.sources.akshare.market_pages import PAGES, SHARES_PER_LOT, market_part
-from importer.sources.akshare.units import shares_factor
 from importer.sources.base import ListedStock
+from importer.sources.frames import another_stock, canonical, no_bars, require_columns
 from importer.sources.gate_adapter import Passage
 from importer.sources.labels import label_of
 from importer.sources.rows import Precision
+from importer.sources.units import shares_factor
 from marketdata.actions import ListedAction
 from marketdata.symbols import Board, board_of, vendor_symbol
 

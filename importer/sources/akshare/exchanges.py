@@ -16,8 +16,9 @@ import akshare
 import pandas as pd
 from django.utils.translation import gettext_noop
 
-from importer.sources.akshare.calls import asking, require_columns
+from importer.sources.akshare.calls import asking
 from importer.sources.base import BadData, Banned, ListedStock, SourceError, SourceUnavailable
+from importer.sources.frames import require_columns
 from importer.sources.labels import label_of
 from marketdata.exceptions import BadSymbol
 from marketdata.symbols import board_of, parse_symbol

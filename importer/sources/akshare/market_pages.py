@@ -12,9 +12,10 @@ import akshare
 import numpy as np
 import pandas as pd
 
-from importer.sources.akshare.calls import asking, require_columns
-from importer.sources.akshare.units import shares_factor
+from importer.sources.akshare.calls import asking
 from importer.sources.base import SNAPSHOT_COLUMNS
+from importer.sources.frames import require_columns
+from importer.sources.units import shares_factor
 from marketdata.exceptions import BadSymbol
 from marketdata.symbols import Board, board_of, parse_symbol
 

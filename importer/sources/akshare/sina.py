@@ -19,10 +19,11 @@ import numpy as np
 import pandas as pd
 from django.utils.translation import gettext_noop
 
-from importer.sources.akshare.calls import another_stock, asking, canonical, no_bars, require_columns
+from importer.sources.akshare.calls import asking
 from importer.sources.akshare.exchanges import listed_stocks
 from importer.sources.base import BAR_COLUMNS, BadData, ListedStock, UnknownSymbol
 from importer.sources.fetching import current_context
+from importer.sources.frames import another_stock, canonical, no_bars, require_columns
 from importer.sources.gate_adapter import Passage
 from importer.sources.gate_signs import NotThere, out_of_time
 from importer.sources.labels import label_of

@@ -16,13 +16,14 @@ from zoneinfo import ZoneInfo
 import akshare
 import pandas as pd
 
-from importer.sources.akshare.calls import another_stock, asking, canonical, no_bars, require_columns
+from importer.sources.akshare.calls import asking
 from importer.sources.akshare.exchanges import listed_stocks
-from importer.sources.akshare.units import shares_factor
 from importer.sources.base import BAR_COLUMNS, BadData, ListedStock, UnknownSymbol
+from importer.sources.frames import another_stock, canonical, no_bars, require_columns
 from importer.sources.gate_adapter import Passage
 from importer.sources.labels import label_of
 from importer.sources.rows import Precision
+from importer.sources.units import shares_factor
 from marketdata.symbols import vendor_symbol
 from marketdata.texts import word
 
