@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import pkgutil
+from importlib import import_module
+
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 from django.utils.translation import gettext_noop
 
 from marketdata.texts import Text
 
+OUR_APPS = ("marketdata", "importer")
 DOES_NOT_ANSWER = gettext_noop("The database %(name)s does not answer: %(error)s.")
+PREPARED_BY_NEWER = gettext_noop(
+    "The database %(name)s was prepared by a newer version than this one. Update Barvault on this machine, then start "
+    "it again."
+)
 
 
 def database_problem() -> Text | None:
@@ -29,4 +38,22 @@ def database_problem() -> Text | None:
             ),
             {"name": name},
         )
+    if applied_migrations() - known_migrations():
+        return Text(PREPARED_BY_NEWER, {"name": name})
     return None
+
+
+def known_migrations() -> frozenset[tuple[str, str]]:
+    """Return the migrations of our apps (app, name) whose files are here now. None that was published is removed."""
+    return frozenset(
+        (app, module.name)
+        for app in OUR_APPS
+        for module in pkgutil.iter_modules(import_module(f"{app}.migrations").__path__)
+        if not module.name.startswith("_")
+    )
+
+
+def applied_migrations() -> frozenset[tuple[str, str]]:
+    """Return the migrations of our apps (app, name) that the database has."""
+    rows = MigrationRecorder.Migration.objects.filter(app__in=OUR_APPS)
+    return frozenset(rows.values_list("app", "name"))

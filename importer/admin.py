@@ -16,6 +16,7 @@ from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from importer import lifecycle, pacing
 from importer.dispatch import dispatch_soon
+from importer.hosts import trouble_of
 from importer.models import Failure, Host, ImportChunk, ImportTask, LaneSlot, SourceState, Transition
 from importer.task_requests import retry
 from importer.task_words import request_text, state_text
@@ -176,7 +177,13 @@ class LaneSlotAdmin(ReadOnlyAdmin):
 
 @admin.register(Host)
 class HostAdmin(ReadOnlyAdmin):
-    list_display = ("name", "workers", "seen_at", "restarts", "trouble", "version")
+    list_display = ("name", "workers", "seen_at", "started_at", "restarts", "version", "sentence")
+    fields = ("name", "workers", "pid", "seen_at", "started_at", "restarts", "version", "sentence")
+    readonly_fields = fields
+
+    @admin.display(description=gettext_lazy("trouble"))
+    def sentence(self, host: Host) -> str:
+        return trouble_of(host)
 
 
 @admin.register(SourceState)

@@ -31,6 +31,7 @@ from django_q.cluster import Cluster, Sentinel, get_mp_context
 from django_q.conf import Conf
 
 from importer import stopping
+from importer.belonging import running_code
 from importer.cluster_dispatcher import run_dispatcher
 from importer.cluster_signs import Cell, SignsOfLife, watch_this_cluster
 from importer.cluster_watch import CALM, RestartHistory, Symptom, Watch
@@ -253,6 +254,8 @@ def run_cluster(
     signals = StopSignals((signal.SIGTERM, signal.SIGINT), stopping.request_stop)
     if preload is not None:
         preload()
+    # Before the fork: after an upgrade the files are not what these processes run.
+    running_code()
     gc.collect()
     # What exists now lives as long as the process: keeping the collector off it keeps its pages shared.
     gc.freeze()

@@ -18,8 +18,9 @@ from django.conf import settings
 from django.db.models import Sum
 from django.utils.module_loading import import_string
 
+from importer.belonging import misfit, misfit_text
 from importer.cluster_signs import Cell, SignsOfLife
-from importer.hosts import Trouble, say_alive, say_gone
+from importer.hosts import MISFITS, Trouble, forget_old_hosts, say_alive, say_gone
 from importer.models import ImportChunk, Status
 from importer.outages import OutageLog
 from importer.parents import name_process
@@ -45,6 +46,7 @@ class Dispatcher:
     def run(self) -> None:
         """Until the stop flag is set, every two seconds: say that the host is alive, then hand out work.
 
+        While the host does not belong to the database (``belonging.py``) it says so and hands out nothing.
         An error of the database or of the broker is logged and the next round tries again.
         """
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -59,13 +61,14 @@ class Dispatcher:
             began = time.monotonic()
             self.signs.now(Cell.DISPATCHER_AT)
             try:
-                self._say_alive(failing=failing)
-                progress.measure()
-                if began >= schedules_at:
-                    schedules_at = began + SCHEDULES_EVERY
-                    _run_schedules()
-                dispatch()
-                failing = False
+                if self._may_work(failing=failing):
+                    progress.measure()
+                    if began >= schedules_at:
+                        schedules_at = began + SCHEDULES_EVERY
+                        forget_old_hosts()
+                        _run_schedules()
+                    dispatch()
+                    failing = False
                 storage.worked()
             except storage_errors() as error:
                 storage.failed(error)
@@ -78,17 +81,25 @@ class Dispatcher:
                 time.sleep(_NAP)
         self._say_gone()
 
-    def _say_alive(self, *, failing: bool) -> None:
+    def _may_work(self, *, failing: bool) -> bool:
+        """Look whether this host belongs to the database; tell the cluster, then everybody else."""
+        unfit = misfit()
+        if unfit is not None and not self.signs.get(Cell.OUT_OF_SERVICE):
+            logger.error("This host takes no new work: %s", misfit_text(unfit))
+        self.signs.set(Cell.OUT_OF_SERVICE, float(unfit is not None))
         trouble = Trouble(int(self.signs.get(Cell.TROUBLE)))
-        if failing and trouble is Trouble.NONE:
+        if unfit is not None:
+            trouble = MISFITS[unfit]
+        elif failing and trouble is Trouble.NONE:
             trouble = Trouble.DISPATCH_FAILS
         say_alive(
             settings.HOST_NAME,
             pid=self.main_pid,
-            workers=self.workers,
+            workers=0 if unfit is not None else self.workers,
             restarts=int(self.signs.get(Cell.RESTARTS)),
             trouble=trouble,
         )
+        return unfit is None
 
     def _say_gone(self) -> None:
         try:

@@ -34,6 +34,11 @@ class WatchedOrm(ORM):  # type: ignore[misc]
         if signs is None:
             return super().dequeue()  # type: ignore[no-any-return]
         name_process("bv-pusher")
+        if signs.get(Cell.OUT_OF_SERVICE):
+            # The messages are for the other hosts.
+            time.sleep(Conf.POLL)
+            signs.now(Cell.PUSHER_AT)
+            return None
         signs.set(Cell.PUSHER_ASKS, 1.0)
         signs.now(Cell.PUSHER_AT)
         try:

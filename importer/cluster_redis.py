@@ -55,6 +55,11 @@ class WatchedRedis(Redis):  # type: ignore[misc]
         if signs is None:
             return self._pop()
         name_process("bv-pusher")
+        if signs.get(Cell.OUT_OF_SERVICE):
+            # The messages are for the other hosts.
+            time.sleep(_POP_WITHIN)
+            signs.now(Cell.PUSHER_AT)
+            return None
         signs.set(Cell.PUSHER_ASKS, 1.0)
         signs.now(Cell.PUSHER_AT)
         try:

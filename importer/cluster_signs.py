@@ -31,6 +31,7 @@ class Cell(IntEnum):
     PROGRESS = 9  # grows whenever something was stored
     RESTARTS = 10  # of the cluster, since the main process started
     TROUBLE = 11  # a value of hosts.Trouble
+    OUT_OF_SERVICE = 12  # 1 while this cluster must take no new work: it does not belong to the database
 
 
 _CLEARED = range(Cell.SENTINEL_AT, Cell.PROGRESS)
@@ -137,6 +138,11 @@ _current: SignsOfLife | None = None
 def current_signs() -> SignsOfLife | None:
     """Return the signs of the cluster that this process belongs to, if it belongs to one."""
     return _current
+
+
+def out_of_service() -> bool:
+    """Say whether this process is of a cluster that must take no new work."""
+    return _current is not None and bool(_current.get(Cell.OUT_OF_SERVICE))
 
 
 def watch_this_cluster(workers: int) -> SignsOfLife:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from datetime import timedelta
 from enum import IntEnum
-from functools import cache
 
-from django.conf import settings
 from django.db.models import Q
 from django.utils.translation import gettext, gettext_noop
 
+from importer.belonging import Misfit, running_code
 from importer.dbtime import db_now
 from importer.models import Host
 
@@ -18,6 +16,9 @@ from importer.models import Host
 ALIVE_WITHIN = timedelta(seconds=10)
 # A row from the future was written before a clock was set back.
 CLOCK_TOLERANCE = timedelta(minutes=1)
+# One that went away without a word is missed for this long on the pages; one that was stopped is not missed.
+MISSED_FOR = timedelta(hours=24)
+FORGOTTEN_AFTER = timedelta(days=7)
 
 
 class Trouble(IntEnum):
@@ -26,6 +27,9 @@ class Trouble(IntEnum):
     NONE = 0
     CRASH_LOOP = 1
     DISPATCH_FAILS = 2
+    OTHER_KEY = 3
+    OLD_CODE = 4
+    OLD_TABLES = 5
 
 
 _SENTENCES = {
@@ -37,6 +41,23 @@ _SENTENCES = {
     Trouble.DISPATCH_FAILS: gettext_noop(
         "This host cannot hand out work because of an error in the program; its log has the details."
     ),
+    Trouble.OTHER_KEY: gettext_noop(
+        "This host takes no work: its secret key is not the one that the database belongs to. "
+        "Copy the key from a host that works, then restart this one."
+    ),
+    Trouble.OLD_CODE: gettext_noop(
+        "This host takes no new stock: it runs an older version than the database has been used with. "
+        "Update it, and restart it."
+    ),
+    Trouble.OLD_TABLES: gettext_noop(
+        "This host takes no work: it runs a newer version than the tables of the database. "
+        "Run `python manage.py migrate`."
+    ),
+}
+MISFITS = {
+    Misfit.OTHER_KEY: Trouble.OTHER_KEY,
+    Misfit.OLD_CODE: Trouble.OLD_CODE,
+    Misfit.OLD_TABLES: Trouble.OLD_TABLES,
 }
 
 
@@ -48,8 +69,20 @@ def live_hosts() -> list[Host]:
 
 
 def live_workers() -> int:
-    """Return how many workers the live hosts have together."""
+    """Return how many workers the live hosts have together; those that must not work count none."""
     return sum(host.workers for host in live_hosts())
+
+
+def missed_hosts() -> list[Host]:
+    """Return the hosts that went away without a word within the last day, by name."""
+    now = db_now()
+    silent = Q(seen_at__lt=now - ALIVE_WITHIN, seen_at__gte=now - MISSED_FOR)
+    return list(Host.objects.filter(silent, pid__isnull=False).order_by("name"))
+
+
+def forget_old_hosts() -> None:
+    """Delete the hosts that were not heard of for a week."""
+    Host.objects.filter(seen_at__lt=db_now() - FORGOTTEN_AFTER).delete()
 
 
 def trouble_of(host: Host) -> str:
@@ -76,9 +109,6 @@ def say_gone(name: str, *, pid: int) -> None:
     Host.objects.filter(name=name, pid=pid).update(pid=None)
 
 
-@cache
 def code_version() -> str:
-    """Return the version in pyproject.toml."""
-    with (settings.BASE_DIR / "pyproject.toml").open("rb") as file:
-        version: str = tomllib.load(file)["project"]["version"]
-    return version
+    """Return the version of the code that this process runs."""
+    return running_code().version

@@ -21,6 +21,7 @@ from importer.chunks import Claim
 from importer.chunks import claim as claim_chunk
 from importer.chunks import release as release_chunk
 from importer.chunks import renew as renew_chunk
+from importer.cluster_signs import out_of_service
 from importer.dbtime import db_now
 from importer.exceptions import LostLease, StopRequested
 from importer.finishing import finish_if_done
@@ -50,8 +51,11 @@ LOOK_EVERY = 0.5
 def run_lane(task_id: str, number: int, token: str) -> None:
     """Work for the task until the time box is over, then ring for the successor. Run by django-q2.
 
-    A void message (repeated, late, of a task that has left) does nothing.
+    A void message (repeated, late, of a task that has left) does nothing. One that was on its way when this host
+    was found to be unfit is left: the others' dispatchers send it again.
     """
+    if out_of_service():
+        return
     work_in_lane(task_id, number, token, bell=slots.ring_by_queue)
 
 
@@ -136,8 +140,8 @@ class Lane:
         self._leave(nothing_left)
 
     def has_to_leave(self) -> bool:
-        """Say whether to take no further stock: time is up, or somebody asked to give way."""
-        return time.monotonic() >= self._box_ends or self.must_stop()
+        """Say whether to take no further stock: time is up, the code is too old, or somebody asked to give way."""
+        return time.monotonic() >= self._box_ends or out_of_service() or self.must_stop()
 
     def must_stop(self) -> bool:
         """Say whether to give way now; looks at the task's row twice a second at most."""

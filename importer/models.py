@@ -181,6 +181,24 @@ class Host(models.Model):
         return self.name
 
 
+class Seal(models.Model):
+    """The one row that says to whom this database belongs: which secret key, and the newest version that worked on it.
+
+    Of the key only a fingerprint is kept. Host processes of every version read these columns: they stay.
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    key_salt = models.CharField(max_length=64)
+    key_fingerprint = models.CharField(max_length=64)
+    version = models.CharField(max_length=40)
+
+    class Meta:
+        constraints: ClassVar = [models.CheckConstraint(condition=Q(id=1), name="only_one_seal")]
+
+    def __str__(self) -> str:
+        return self.version
+
+
 class Transition(models.Model):
     """One change of a task's state: what, why, who, from where, when."""
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_noop
 from importer import pacing, progress
 from importer.api_paths import told
 from importer.exceptions import BadRequest
-from importer.hosts import live_hosts
+from importer.hosts import live_hosts, missed_hosts
 from importer.models import ACTIVE, FINISHED, Action, Failure, Host, ImportTask, Kind, LaneSlot, Status
 from importer.page_words import SourceLine, source_lines, source_names_text, spoken_text, turn_text
 from importer.sources.registry import auto_order
@@ -84,6 +84,15 @@ class Workers:
 
 
 @dataclass(frozen=True)
+class HostLine:
+    """A host that works, or that went away without a word; ``busy``: the lanes that it works in now."""
+
+    host: Host
+    busy: int
+    missed: bool
+
+
+@dataclass(frozen=True)
 class PerSource:
     """Stocks that a source gave to a task; failures and findings that name it."""
 
@@ -128,6 +137,7 @@ class DataPage:
     recent: Sequence[TaskCard]
     sources: Sequence[SourceLine]
     workers: Workers
+    hosts: Sequence[HostLine]
     spoken: Text
 
 
@@ -169,6 +179,7 @@ def data_page(now: datetime | None = None, *, seen: str = "") -> DataPage:
         recent=[card_of(task, now) for task in recent],
         sources=source_lines(_sources_shown(), pacing.states()),
         workers=working,
+        hosts=host_lines(working),
         spoken=_spoken(leading, news),
     )
 
@@ -177,6 +188,17 @@ def workers() -> Workers:
     """Return whose workers are alive."""
     hosts = live_hosts()
     return Workers(hosts, sum(host.workers for host in hosts))
+
+
+def host_lines(working: Workers) -> list[HostLine]:
+    """Return every host that works or is missed; nothing where this is one machine in good health."""
+    missed = missed_hosts()
+    if not missed and len(working.hosts) < 2:
+        return []
+    held = LaneSlot.objects.exclude(pid=None).order_by().values("host").annotate(lanes=Count("pk"))
+    busy = {row["host"]: row["lanes"] for row in held}
+    alive = [HostLine(host, busy.get(host.name, 0), missed=False) for host in working.hosts]
+    return alive + [HostLine(host, 0, missed=True) for host in missed]
 
 
 def is_simulated() -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.conf import settings
 from django.db import IntegrityError, models, transaction
 
 from importer.leases import MESSAGE_LEASE, SLOT_LEASE, lease_over
@@ -70,7 +70,7 @@ def take(task_id: UUID, number: int, token: str, now: datetime) -> Hold | None:
     """Take the slot that a message names; None when the message is void (repeated, late, or the task has left)."""
     held = _new_token()
     waiting = LaneSlot.objects.filter(task_id=task_id, number=number, token=token, pid=None)
-    taken = waiting.update(token=held, pid=os.getpid(), host=socket.gethostname()[:100], leased_until=now + SLOT_LEASE)
+    taken = waiting.update(token=held, pid=os.getpid(), host=settings.HOST_NAME[:100], leased_until=now + SLOT_LEASE)
     return Hold(task_id, number, held) if taken else None
 
 

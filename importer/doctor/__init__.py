@@ -36,6 +36,7 @@ WITH_DATABASE: Sequence[Check] = (
     database.contents,
     database.summaries,
     database.invariants,
+    work.belonging,
     work.hosts,
     work.running_task,
     work.waiting_tasks,

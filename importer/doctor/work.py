@@ -10,9 +10,10 @@ from django.utils.translation import gettext_noop
 
 from importer import hosts as importer_hosts
 from importer import pacing
+from importer.belonging import misfit, misfit_text
 from importer.dbtime import db_now
 from importer.dispatch import next_pending_task
-from importer.doctor.facts import Fact, finding, fine
+from importer.doctor.facts import Fact, Verdict, finding, fine
 from importer.hosts import code_version, live_hosts, live_workers
 from importer.models import FINISHED, Breaker, Host, ImportTask, Status
 from importer.task_words import request_text
@@ -21,6 +22,15 @@ from marketdata.texts import moment, sentence
 # A lane writes every second or two; a stock's fetch may take half a minute.
 SILENT_FOR = timedelta(seconds=60)
 STARTS_WITHIN = timedelta(seconds=15)
+
+
+def belonging() -> Iterator[Fact]:
+    """This machine may work on the database: it has its secret key, and no older code."""
+    problem = misfit_text(misfit())
+    if problem is not None:
+        yield Fact(Verdict.FINDING, problem)
+    else:
+        yield fine(gettext_noop("This machine's secret key and version are those of the database."))
 
 
 def hosts() -> Iterator[Fact]:
@@ -42,7 +52,7 @@ def hosts() -> Iterator[Fact]:
         )
         if trouble := importer_hosts.trouble_of(host):
             yield finding(gettext_noop("Host %(host)s: %(trouble)s"), host=host.name, trouble=trouble)
-        if host.version and host.version != code_version():
+        elif host.version and host.version != code_version():
             yield finding(
                 gettext_noop(
                     "Host %(host)s runs version %(theirs)s, and this is %(ours)s. Restart its workers after an update."

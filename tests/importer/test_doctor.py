@@ -16,6 +16,7 @@ from django.db import connection
 from django.utils import timezone
 
 from importer import doctor
+from importer.belonging import join
 from importer.dbtime import db_now
 from importer.doctor import Fact, Verdict, database, installation, surroundings, work
 from importer.hosts import Trouble, code_version, say_alive, say_gone
@@ -57,6 +58,12 @@ def test_a_healthy_installation_has_no_findings(check: Callable[[], Iterator[Fac
         settings = request.getfixturevalue("settings")
         settings.VAR_DIR.joinpath("secret_key").chmod(0o600)
     assert findings(check) == []
+
+
+def test_another_secret_key_is_named(settings: Any) -> None:
+    join()
+    settings.SECRET_KEY = "another key that is long enough to be one"
+    assert "claim_database --key" in the_finding(work.belonging)
 
 
 # Installation

@@ -9,8 +9,10 @@ from importer.hosts import (
     ALIVE_WITHIN,
     Trouble,
     code_version,
+    forget_old_hosts,
     live_hosts,
     live_workers,
+    missed_hosts,
     say_alive,
     say_gone,
     trouble_of,
@@ -89,3 +91,28 @@ def test_a_host_without_trouble_has_nothing_to_say() -> None:
 def test_a_host_tells_its_version() -> None:
     say()
     assert Host.objects.get().version == code_version()
+
+
+def test_a_host_that_went_away_without_a_word_is_missed_for_a_day() -> None:
+    say("north")
+    say("south")
+    seen_ago("north", ALIVE_WITHIN * 1.5)
+    assert [host.name for host in missed_hosts()] == ["north"]
+    seen_ago("north", timedelta(hours=25))
+    assert missed_hosts() == []
+
+
+def test_a_host_that_was_stopped_is_not_missed() -> None:
+    say(pid=1)
+    say_gone("north", pid=1)
+    seen_ago("north", ALIVE_WITHIN * 1.5)
+    assert missed_hosts() == []
+
+
+def test_hosts_are_forgotten_after_a_week() -> None:
+    say("north")
+    say("south")
+    seen_ago("north", timedelta(days=8))
+    seen_ago("south", timedelta(days=6))
+    forget_old_hosts()
+    assert [host.name for host in Host.objects.all()] == ["south"]

@@ -14,7 +14,7 @@ from importer import lifecycle, slots, stopping
 from importer.dbtime import db_now
 from importer.dispatch import dispatch
 from importer.invariants import violations
-from importer.lanes import work_in_lane
+from importer.lanes import run_lane, work_in_lane
 from importer.models import Failure, ImportChunk, ImportTask, LaneSlot, Status
 from importer.stock_work import StockDone
 from importer.task_requests import build_request, submit
@@ -82,6 +82,27 @@ def test_a_lane_plans_the_task_works_it_off_and_ends_it(bell: Bell, task: Import
     assert (task.status, task.progress, task.done, task.total) == (Status.COMPLETED, 100, 12, 12)
     assert not LaneSlot.objects.exists()
     assert violations() == []
+
+
+def test_a_lane_of_older_code_takes_no_new_stock_and_leaves_the_rest_to_others(
+    bell: Bell, task: ImportTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work(bell, after_stocks(3, lambda: monkeypatch.setattr("importer.lanes.out_of_service", lambda: True)))
+    assert 3 <= finished(task) <= 4
+    assert len(bell.messages) == 1
+    monkeypatch.undo()
+    work_in_lane(*bell.messages.pop(), bell=bell)
+    assert finished(task) == 12
+
+
+def test_a_message_that_reaches_older_code_is_left(
+    bell: Bell, task: ImportTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = ring(bell)
+    monkeypatch.setattr("importer.lanes.out_of_service", lambda: True)
+    run_lane(*message)
+    assert LaneSlot.objects.get().token == message[2]
+    assert finished(task) == 0
 
 
 def test_a_message_that_comes_twice_does_nothing(bell: Bell, task: ImportTask) -> None:

@@ -75,6 +75,18 @@ def test_how_many_workers_are_alive_stands_at_the_top(browser: Client, alive: Ho
     assert "<b>there</b>" in page
 
 
+def test_a_host_that_is_missed_stands_beside_those_that_work_with_their_lanes(browser: Client, alive: Host) -> None:
+    living_host("gone", 3)
+    Host.objects.filter(name="gone").update(seen_at=db_now() - timedelta(minutes=5))
+    task = make_task(status=Status.RUNNING)
+    LaneSlot.objects.create(task=task, number=0, token="t", pid=1, host=alive.name, leased_until=db_now())
+    page = shown(browser)
+    assert "1 of 4 download lanes at work" in page
+    assert "<b>gone</b>" in page
+    assert "last sign of life" in page
+    assert "4 download lanes online" in page
+
+
 def test_a_host_in_trouble_says_so(browser: Client, alive: Host) -> None:
     Host.objects.update(trouble="This host cannot hand out work because of an error in the program; its log has the details.")  # fmt: skip  # noqa: E501
     assert "cannot hand out work" in shown(browser)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from config.database_state import database_problem
+from importer.belonging import join
 from importer.cluster import run_cluster
 from importer.management.base import Exit, ExplainingCommand, whole_number
 from importer.preloading import preload
@@ -28,7 +29,7 @@ class Command(ExplainingCommand):
 
     def run(self, **options: Any) -> int:
         # ``serve`` has looked already, and a database that is away for a while must not end a restarted cluster.
-        if not join_supervisor() and (problem := database_problem()):
+        if not join_supervisor() and (problem := database_problem() or join()):
             raise CommandError(str(problem), returncode=Exit.BAD_INPUT)
         if options["workers"] < 1:
             raise CommandError(_("There must be at least one worker."), returncode=Exit.BAD_INPUT)

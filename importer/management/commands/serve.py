@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from config.safety import exposure_problem
+from importer.belonging import join
 from importer.listening import open_listening_socket, url_of
 from importer.management.base import Exit, ExplainingCommand, whole_number
 from importer.serving import Child, Supervisor, cluster_child, web_child
@@ -40,6 +41,8 @@ class Command(ExplainingCommand):
         """Check what can be checked, open the socket, then start the children and look after them."""
         if options["workers"] < 1:
             raise CommandError(_("There must be at least one worker."), returncode=Exit.BAD_INPUT)
+        if problem := join():
+            raise CommandError(str(problem), returncode=Exit.BAD_INPUT)
         environment = {"BARVAULT_WORKERS": str(options["workers"])}
         children: list[Child] = []
         listener = None
