@@ -22,6 +22,7 @@ from importer.task_requests import build_request
 from marketdata.exceptions import BadSymbol
 from marketdata.models import Stock
 from marketdata.origin import current_origin
+from marketdata.recoding import current_symbol
 from marketdata.symbols import parse_symbol
 
 router = Router(tags=["data"])
@@ -117,8 +118,8 @@ def bars_as_json(request: HttpRequest, symbol: str, query: Query[BarRange]) -> H
 
 def _found_by(words: str) -> Q:
     words = words.strip()
-    found = Q(symbol__icontains=words) | Q(name__icontains=words)
+    found = Q(symbol__icontains=words) | Q(name__icontains=words) | Q(former_symbol__icontains=words)
     try:
-        return found | Q(symbol=parse_symbol(words))
+        return found | Q(symbol=current_symbol(parse_symbol(words)))
     except BadSymbol:
         return found

@@ -26,6 +26,7 @@ from importer.sources.base import Banned, ListedStock, Source, SourceError
 from importer.sources.registry import auto_order, get_source
 from importer.task_requests import DEFAULT_START, TaskRequest, request_of
 from marketdata.models import Stock
+from marketdata.recoding import known_stocks
 from marketdata.store import save_listing
 from marketdata.texts import ExplainedError, Text, sentences
 
@@ -128,7 +129,7 @@ def save_plan(task: ImportTask, plan: Plan, hold: Hold) -> None:
 
 
 def _all_known(symbols: Sequence[str]) -> bool:
-    return Stock.objects.filter(symbol__in=symbols).count() == len(set(symbols))
+    return len(known_stocks(symbols)) == len(set(symbols))
 
 
 def _stocks_with_bars(request: TaskRequest) -> list[str]:

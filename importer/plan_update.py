@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -12,6 +11,7 @@ from typing import Any
 from importer.company_actions import refresh_actions
 from importer.day_work import MarketDay
 from importer.ex_rights import ExRights, find_ex_rights, note_previous_closes
+from importer.snapshot_names import without_mark
 from importer.snapshot_rows import Decision
 from importer.snapshot_taking import WORTH_A_SNAPSHOT, Taken, snapshot_source, take_snapshot
 from importer.sources.base import ListedStock, SnapshotSource, Source, SourceError
@@ -25,8 +25,6 @@ logger = logging.getLogger(__name__)
 
 # Who has bars of this share of the market has the market, and gets what is newly listed.
 WHOLE_MARKET = 0.9
-# What exchanges put before a name for a day: new, ex-dividend, ex-rights.
-_MARK = re.compile(r"^(?:N|C|XD|XR|DR)(?=[一-鿿])")
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ def plan_update(
 
     Raises StopRequested; what was fetched is kept.
     """
-    known = standings(list(Stock.objects.filter(bar_count__gt=0).values_list("symbol", flat=True)))
+    known = standings(_symbols_with_bars())
     lacking = [each for each in known.values() if _lacks(each, request.end)]
     if len(lacking) < WORTH_A_SNAPSHOT or all(source.local for source in sources):
         return UpdatePlan(sorted(known))
@@ -68,14 +66,12 @@ def plan_update(
     if source is not None and by_one_day >= WORTH_A_SNAPSHOT:
         say(request.end)
         taken = take_snapshot(source, sources, known, day=request.end, previous_day=previous_day, now=now)
-        return _by_snapshot(source, sources, taken, known, previous_day)
-    return _one_by_one(sources, known, lacking, moment.astimezone(EXCHANGE_TIME).date())
+        return _by_snapshot(source, sources, taken, previous_day)
+    return _one_by_one(sources, lacking, moment.astimezone(EXCHANGE_TIME).date())
 
 
-def _by_snapshot(
-    source: SnapshotSource, sources: Sequence[Source], taken: Taken, known: Mapping[str, Standing], previous_day: date
-) -> UpdatePlan:
-    findings = list(taken.refused)
+def _by_snapshot(source: SnapshotSource, sources: Sequence[Source], taken: Taken, previous_day: date) -> UpdatePlan:
+    known, findings = taken.standings, list(taken.refused)
     if not taken.parts:
         return UpdatePlan(sorted(known), findings=findings)
     new = _newly_listed(taken, known)
@@ -120,10 +116,10 @@ def _laid_out(
     return UpdatePlan(singly, together, day.as_parameters(taken.parts), findings)
 
 
-def _one_by_one(
-    sources: Sequence[Source], known: Mapping[str, Standing], lacking: Sequence[Standing], today: date
-) -> UpdatePlan:
+def _one_by_one(sources: Sequence[Source], lacking: Sequence[Standing], today: date) -> UpdatePlan:
     listed = _listed_now(sources)
+    # The list may have given a stock another code.
+    known = _symbols_with_bars()
     new = [
         stock.symbol
         for stock in listed
@@ -154,7 +150,11 @@ def _newly_listed(taken: Taken, known: Mapping[str, Standing]) -> list[ListedSto
     new = [row for row in traded if row.symbol not in known]
     if len(traded) - len(new) < WHOLE_MARKET * len(traded):
         return []
-    return [ListedStock(row.symbol, name=_MARK.sub("", row.name)) for row in new]
+    return [ListedStock(row.symbol, name=without_mark(row.name)) for row in new]
+
+
+def _symbols_with_bars() -> list[str]:
+    return list(Stock.objects.filter(bar_count__gt=0).values_list("symbol", flat=True))
 
 
 def _lacks(standing: Standing, end: date) -> bool:

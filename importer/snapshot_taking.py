@@ -15,13 +15,16 @@ from django.utils.translation import gettext_noop
 
 from importer.asking import AllSourcesRest, NoSourceAnswered, ask
 from importer.models import Kind
+from importer.snapshot_names import follow_names
 from importer.snapshot_parts import forget_part, joined, keep_part, kept_part
 from importer.snapshot_rows import DayTable, Row, objection, probe_objection, probes_of, read_table
 from importer.sources.base import SnapshotSource, Source, SourceError
 from importer.sources.labels import label_of
 from importer.sources.rows import EXACT
 from importer.task_requests import TaskRequest
+from marketdata.models import Stock
 from marketdata.store import Standing
+from marketdata.store import standings as read_standings
 from marketdata.texts import Text, sentence, word
 from marketdata.trading_days import EXCHANGE_TIME, is_final, is_trading_day
 
@@ -41,12 +44,16 @@ _UNCONFIRMED = gettext_noop("No source confirmed it: %(reason)s")
 
 @dataclass(frozen=True)
 class Taken:
-    """What a snapshot of ``day`` came to: the ``parts`` that are proven, their table, and why others were not used."""
+    """What a snapshot of ``day`` came to: the ``parts`` that are proven, their table, and why others were not used.
+
+    ``standings``: of the stored stocks, by the codes that it shows.
+    """
 
     source: str
     day: date
     parts: tuple[str, ...]
     table: DayTable
+    standings: Mapping[str, Standing]
     refused: tuple[Text, ...] = ()
 
 
@@ -75,12 +82,15 @@ def take_snapshot(
     """Return what the source shows of ``day``, as far as it is proven. ``sources`` may confirm it.
 
     1. Each part: what is kept, else asked for and kept at once.
-    2. Refuse a part that cannot be the finished day; forget it, so that it is asked for anew another time.
-    3. Ask for the most traded stocks of each part by themselves; a part that they contradict is refused.
+    2. Give stocks the codes and names that it shows.
+    3. Refuse a part that cannot be the finished day; forget it, so that it is asked for anew another time.
+    4. Ask for the most traded stocks of each part by themselves; a part that they contradict is refused.
 
     Raises StopRequested; what was fetched is kept.
     """
     tables, reasons = _parts(source, day, now)
+    if follow_names(tables.values(), simulated=source.simulated):
+        standings = read_standings(list(Stock.objects.filter(bar_count__gt=0).values_list("symbol", flat=True)))
     proven: dict[str, DayTable] = {}
     for part, table in tables.items():
         belonging = {
@@ -99,7 +109,7 @@ def take_snapshot(
     for part, reason in reasons.items():
         logger.warning("snapshot of %s, part %r: %s", source.name, part, reason)
     refused = tuple(_not_used(source.name, part, reason) for part, reason in reasons.items())
-    return Taken(source.name, day, tuple(proven), joined(list(proven.values())), refused)
+    return Taken(source.name, day, tuple(proven), joined(list(proven.values())), standings, refused)
 
 
 def _parts(

@@ -32,6 +32,7 @@ from importer.task_requests import request_of
 from marketdata.exceptions import MarketDataError
 from marketdata.models import Stock
 from marketdata.reading import read_bars
+from marketdata.recoding import known_stocks
 from marketdata.store import ensure_stocks, store_bars
 from marketdata.texts import Text, word
 from marketdata.trading_days import known_calendar, previous_trading_day, trading_days
@@ -92,7 +93,7 @@ class ChunkWork:
         stock's and is listed.
         """
         claimed = self._store_decided(claimed)
-        stocks = Stock.objects.in_bulk(list(claimed.symbols[claimed.cursor :]), field_name="symbol")
+        stocks = known_stocks(list(claimed.symbols[claimed.cursor :]))
         cursor, skips = claimed.cursor, 0
         self.by_source = claimed.by_source
         ahead: _Job | None = None

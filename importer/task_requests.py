@@ -24,6 +24,7 @@ from importer.sources.registry import get_source
 from marketdata.exceptions import BadSymbol
 from marketdata.models import Stock
 from marketdata.origin import check_origin
+from marketdata.recoding import current_symbols
 from marketdata.store import current_origin
 from marketdata.symbols import parse_symbol
 from marketdata.texts import Text
@@ -117,7 +118,7 @@ def build_request(
         kind=kind,
         start=first,
         end=last,
-        symbols=_checked_symbols(symbols),
+        symbols=_checked_symbols(symbols, local=local),
         source=source_name,
         path=checked_path,
         refresh=refresh,
@@ -294,7 +295,7 @@ def _as_date(field: str, value: date | str | None) -> date | None:
         raise BadRequest(field, gettext_noop("“%(value)s” is not a date. Write it as 2024-12-25."), value=str(value)) from error  # fmt: skip  # noqa: E501
 
 
-def _checked_symbols(symbols: Sequence[str] | str | None) -> tuple[str, ...] | None:
+def _checked_symbols(symbols: Sequence[str] | str | None, *, local: bool) -> tuple[str, ...] | None:
     if symbols is None:
         return None
     parts = symbols.replace("，", ",").replace("、", ",").replace(" ", ",").split(",") if isinstance(symbols, str) else symbols  # fmt: skip  # noqa: E501
@@ -302,6 +303,8 @@ def _checked_symbols(symbols: Sequence[str] | str | None) -> tuple[str, ...] | N
     if not named:
         raise BadRequest("symbols", gettext_noop("The list of symbols is empty. Leave it out to mean all stocks."))
     try:
-        return tuple(sorted({parse_symbol(part) for part in named}))
+        wanted = {parse_symbol(part) for part in named}
     except BadSymbol as error:
         raise BadRequest("symbols", error.text.msgid, **error.text.values) from error
+    # Sites know a stock by its code of today; a file may be older.
+    return tuple(sorted(wanted if local else set(current_symbols(wanted).values())))

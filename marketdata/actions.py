@@ -13,6 +13,7 @@ from marketdata.adjusted import occurrences_of
 from marketdata.adjustment import Action, Status, compose
 from marketdata.models import CorporateAction, Stock
 from marketdata.origin import claim_origin
+from marketdata.recoding import current_symbols
 
 # Whose facts stand where two sources differ, best first: what the user gives, what a vendor records with the ex-date,
 # what is put together from announcements. Sources that are not named come last, by name. So the rows that are
@@ -176,8 +177,11 @@ def _stored_actions(stock_ids: Sequence[int]) -> dict[tuple[int, date], _Stored]
 
 
 def _ids_of(symbols: set[str]) -> dict[str, int]:
-    stocks = Stock.objects.order_by() if len(symbols) > 500 else Stock.objects.order_by().filter(symbol__in=symbols)
-    return {symbol: stock_id for symbol, stock_id in stocks.values_list("symbol", "id") if symbol in symbols}
+    current = current_symbols(symbols)
+    stocks = Stock.objects.order_by()
+    stocks = stocks if len(current) > 500 else stocks.filter(symbol__in=set(current.values()))
+    ids = dict(stocks.values_list("symbol", "id"))
+    return {asked: ids[symbol] for asked, symbol in current.items() if symbol in ids}
 
 
 def _row(stock_id: int, stored: _Stored) -> CorporateAction:

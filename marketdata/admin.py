@@ -22,11 +22,11 @@ BARS_PER_PAGE = 200
 class StockAdmin(ReadOnlyAdmin):
     list_display = ("symbol", "name", "exchange", "board", "listed_on", "delisted_on", "first_bar", "last_bar", "bars")
     list_filter = ("exchange", "board")
-    search_fields = ("symbol", "name")
+    search_fields = ("symbol", "name", "former_symbol")
     ordering = ("symbol",)
     fields = (
-        "symbol", "name", "exchange", "board", "listed_on", "delisted_on", "bars", "first_bar", "last_bar",
-        "covered_from", "covered_until",
+        "symbol", "former_symbol", "name", "exchange", "board", "listed_on", "delisted_on", "bars", "first_bar",
+        "last_bar", "covered_from", "covered_until",
     )  # fmt: skip
     readonly_fields = fields
     show_full_result_count = False

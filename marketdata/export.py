@@ -24,6 +24,7 @@ from marketdata.exceptions import MarketDataError, UnknownStock
 from marketdata.exports import FORMATS
 from marketdata.exports.base import Export, ExportedStock
 from marketdata.models import Stock
+from marketdata.recoding import current_symbols
 from marketdata.trading_days import trading_days
 
 # Says that a folder is an export of ours, which the next one may replace, and how its prices are adjusted.
@@ -84,6 +85,7 @@ def export_bars(
     how = adjustment or Adjustment()
     kind = _format(file_format, how)
     target = folder.expanduser().resolve()
+    symbols = None if symbols is None else list(current_symbols(symbols).values())
     wanted = _wanted(symbols)
     # What an import stores meanwhile is left out: every stock is exported as of the same day.
     how = replace(how, as_of=how.last_day(_newest_day(symbols)))

@@ -13,6 +13,7 @@ from marketdata import queries
 from marketdata.exceptions import BadSymbol
 from marketdata.models import Stock
 from marketdata.origin import claim_origin
+from marketdata.recoding import current_symbols, follow_listing, plain_name
 from marketdata.symbols import board_of, parse_symbol
 
 _LISTED_FIELDS = ("name", "board", "listed_on", "delisted_on")
@@ -51,16 +52,21 @@ class _Facts:
     delisted_on: date | None = None
 
     def updated_by(self, listed: Listed) -> _Facts:
-        """Return these facts with what ``listed`` says; what it leaves empty stays."""
-        return replace(self, **{field: value for field in _LISTED_FIELDS if (value := getattr(listed, field))})
+        """Return these facts with what ``listed`` says; what it leaves empty stays, and a name that is only written
+        differently, too."""
+        said = {field: value for field in _LISTED_FIELDS if (value := getattr(listed, field))}
+        if plain_name(said.get("name", "")) == plain_name(self.name):
+            said.pop("name", None)
+        return replace(self, **said)
 
 
 def save_listing(listed: Iterable[Listed], *, simulated: bool) -> ListingResult:
     """Add the stocks that are not known, and bring name, board and dates of the others up to date.
 
     A stock that is listed twice counts once; one that is not listed any more stays. A board that nobody names
-    follows from the symbol. One transaction; calls take turns. Raises BadSymbol for a symbol that is not canonical
-    and MixedOrigins; then nothing is stored.
+    follows from the symbol. A stock that got another code goes on in its row (``recoding.py``); a former code that
+    a file still lists adds nothing. One transaction; calls take turns. Raises BadSymbol for a symbol that is not
+    canonical and MixedOrigins; then nothing is stored.
     """
     stocks = list(listed)
     for stock in stocks:
@@ -68,6 +74,8 @@ def save_listing(listed: Iterable[Listed], *, simulated: bool) -> ListingResult:
     with transaction.atomic():
         claim_origin(simulated)
         _take_turns()
+        former = follow_listing(stocks)
+        stocks = [stock for stock in stocks if stock.symbol not in former]
         known = {
             symbol: _Facts(*facts) for symbol, *facts in Stock.objects.order_by().values_list("symbol", *_LISTED_FIELDS)
         }
@@ -81,14 +89,32 @@ def save_listing(listed: Iterable[Listed], *, simulated: bool) -> ListingResult:
     return ListingResult(added=added, changed=len(differing) - added)
 
 
+def follow_codes(listed: Iterable[Listed]) -> bool:
+    """Let stocks that ``listed`` shows under another code than the stored one go on in their rows; add none.
+
+    Returns whether there was one. One transaction; calls take turns.
+    """
+    with transaction.atomic():
+        _take_turns()
+        before = set(Stock.objects.exclude(former_symbol="").values_list("symbol", flat=True))
+        return set(follow_listing(listed).values()) != before
+
+
 def ensure_stocks(symbols: Iterable[str]) -> dict[str, int]:
-    """Return the id of each stock, by canonical symbol; make those that are not there. Raises BadSymbol."""
+    """Return the id of each stock, by canonical symbol; make those that are not there. Raises BadSymbol.
+
+    A former code is its stock's that is stored under the new one.
+    """
     wanted = dict.fromkeys(symbols)
     for symbol in wanted:
         _check_canonical(symbol)
     ids = _ids_of(wanted)
     missing = [symbol for symbol in wanted if symbol not in ids]
     if missing:
+        current = current_symbols(missing)
+        known = _ids_of(current.values())
+        ids |= {symbol: known[current[symbol]] for symbol in missing if current[symbol] in known}
+        missing = [symbol for symbol in missing if symbol not in ids]
         stocks = [_stock(symbol, _Facts(board=board_of(symbol).value)) for symbol in sorted(missing)]
         Stock.objects.bulk_create(stocks, batch_size=_BATCH, ignore_conflicts=True)
         ids |= _ids_of(missing)

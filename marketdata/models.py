@@ -19,6 +19,8 @@ class Stock(models.Model):
 
     symbol = models.CharField(_("symbol"), max_length=9, unique=True)
     code = models.CharField(_("code"), max_length=6)
+    # Beijing gave its stocks other codes in 2025; empty for all others.
+    former_symbol = models.CharField(_("former symbol"), max_length=9, blank=True, default="")
     exchange = models.CharField(_("exchange"), max_length=2, choices=Exchange)
     name = models.CharField(_("name"), max_length=40, blank=True)
     board = models.CharField(_("board"), max_length=20, blank=True)
@@ -35,7 +37,10 @@ class Stock(models.Model):
         ordering: ClassVar = ["symbol"]
         verbose_name = _("stock")
         verbose_name_plural = _("stocks")
-        indexes: ClassVar = [models.Index(fields=["code"], name="stock_code")]
+        indexes: ClassVar = [
+            models.Index(fields=["code"], name="stock_code"),
+            models.Index(fields=["former_symbol"], name="stock_former_symbol"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.symbol} {self.name}".strip()

@@ -16,6 +16,7 @@ from marketdata.adjusted import event_flag_text, occurrences_of
 from marketdata.adjustment import Event, Status, compose, round_half_up
 from marketdata.exceptions import MarketDataError, UnknownStock
 from marketdata.models import Stock
+from marketdata.recoding import current_symbol
 from marketdata.symbols import parse_symbol
 from marketdata.texts import Text
 
@@ -113,7 +114,7 @@ def prove(symbol: str, *, vendor_steps: Mapping[date, float] | None = None) -> P
 
     Raises BadSymbol, and UnknownStock when the stock is not in the database.
     """
-    canonical = parse_symbol(symbol)
+    canonical = current_symbol(parse_symbol(symbol))
     stock = Stock.objects.filter(symbol=canonical).values_list("id", "first_bar", "last_bar").first()
     if stock is None:
         raise UnknownStock(symbol=canonical)

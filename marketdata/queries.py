@@ -135,6 +135,14 @@ WHERE stock_id = ANY(%s) AND date BETWEEN %s AND %s GROUP BY stock_id
 
 DELETE_RANGE = "DELETE FROM marketdata_bar WHERE stock_id = %s AND date BETWEEN %s AND %s"
 
+# --- recoding.py: two rows of one stock become one
+
+DELETE_BARS_OF_SAME_DAYS = """
+DELETE FROM marketdata_bar
+WHERE stock_id = %s AND date IN (SELECT date FROM marketdata_bar WHERE stock_id = %s)
+"""
+MOVE_BARS = "UPDATE marketdata_bar SET stock_id = %s WHERE stock_id = %s"
+
 # --- adjusted.py: corporate actions with the bars around them
 
 # Each action of the stocks after a date, with the last bar before its ex-date and the first one on or after it, by

@@ -30,6 +30,7 @@ from marketdata.adjustment import Adjust
 from marketdata.bar_columns import VALUES, BarColumns, Days
 from marketdata.exceptions import UnknownStock
 from marketdata.models import Stock
+from marketdata.recoding import current_symbol, current_symbols
 from marketdata.symbols import parse_symbol, parse_symbols
 
 DateLike = date | str | None
@@ -58,15 +59,16 @@ def load_bars(
 ) -> pd.DataFrame:
     """Return a stock's bars with start <= date <= end (dates or ISO texts; None: no bound), adjusted if asked.
 
-    ``symbol`` may be written in any common way. The index is ``date`` (datetime64, ascending, each day once); the
+    ``symbol`` may be written in any common way; a code that Beijing gave out before 920xxx means the stock that has
+    another one now. The index is ``date`` (datetime64, ascending, each day once); the
     columns are open, high, low, close (float64, yuan), volume (int64, shares), amount (float64, yuan).
     ``attrs`` name the canonical ``symbol`` and ``adjust``; for adjusted prices ``anchor`` and ``flags``, see above.
     Raises BadSymbol, and UnknownStock when the stock is not in the database; ValueError for a form of adjustment that
     does not exist. No bar in the range is an empty frame.
     """
     adjustment = parse_adjustment(adjust, _as_date(as_of), adjust_volume)
-    canonical, first = parse_symbol(symbol), _as_date(start)
-    stock_id = _id_of(canonical)
+    first = _as_date(start)
+    canonical, stock_id = _stock_of(parse_symbol(symbol))
     bars = bars_table.read_bars(stock_id, first, adjustment.last_day(_as_date(end)))
     places = np.zeros(len(bars), np.int64)
     columns, said = _adjusted([canonical], [stock_id], places, bars.days, _value_columns(bars), adjustment, first)
@@ -142,32 +144,40 @@ def _value_columns(bars: BarColumns) -> dict[str, NDArray[Any]]:
 
 def _wanted_stocks(symbols: str | Iterable[str] | None) -> tuple[list[str], list[int]]:
     if symbols is not None:
-        wanted = parse_symbols(symbols)
-        return wanted, _ids_of(wanted)
+        return _stocks_of(parse_symbols(symbols))
     # Sorted here: databases order texts by their own collations.
     stocks = sorted(Stock.objects.order_by().filter(bar_count__gt=0).values_list("symbol", "id"))
     return [symbol for symbol, _id in stocks], [stock_id for _symbol, stock_id in stocks]
 
 
-def _id_of(symbol: str) -> int:
+def _stock_of(symbol: str) -> tuple[str, int]:
+    """Return the symbol under which a stock is stored, and its id."""
+    stock_id = _id_of(symbol)
+    if stock_id is None:
+        symbol = current_symbol(symbol)
+        stock_id = _id_of(symbol)
+    if stock_id is None:
+        raise UnknownStock(symbol=symbol)
+    return symbol, stock_id
+
+
+def _id_of(symbol: str) -> int | None:
     # Without the ORM: this would be a tenth of the time that reading a thousand bars takes.
     with connection.cursor() as cursor:
         cursor.execute(queries.STOCK_ID, (symbol,))
         row = cursor.fetchone()
-    if row is None:
-        raise UnknownStock(symbol=symbol)
-    stock_id: int = row[0]
-    return stock_id
+    return row[0] if row is not None else None
 
 
-def _ids_of(symbols: list[str]) -> list[int]:
+def _stocks_of(symbols: list[str]) -> tuple[list[str], list[int]]:
+    symbols = list(dict.fromkeys(current_symbols(symbols).values()))
     stocks = Stock.objects.order_by()
     # Beyond a few, reading all is faster than naming each, and has no limit on parameters.
     found = dict((stocks if len(symbols) > 500 else stocks.filter(symbol__in=symbols)).values_list("symbol", "id"))
     for symbol in symbols:
         if symbol not in found:
             raise UnknownStock(symbol=symbol)
-    return [found[symbol] for symbol in symbols]
+    return symbols, [found[symbol] for symbol in symbols]
 
 
 def _read_panel(

@@ -351,6 +351,70 @@ def test_parts_that_are_kept_are_not_asked_for_again_and_a_stopped_update_goes_o
     assert hash_of_one_import(date(2024, 6, 13)) == by_day
 
 
+def recode_stored(symbol: str, former: str) -> int:
+    """Let a stock be stored under ``former``, as before its exchange gave it another code; return its id."""
+    stock = Stock.objects.get(symbol=symbol)
+    Stock.objects.filter(pk=stock.pk).update(symbol=former, code=former[:6])
+    return stock.pk
+
+
+def a_beijing_stock(day: date) -> Stock:
+    stock = Stock.objects.filter(exchange="BJ", last_bar=day).order_by("symbol").first()
+    assert stock is not None
+    return stock
+
+
+def test_a_stock_with_another_code_goes_on_in_its_row(asked: list[str]) -> None:
+    import_at(date(2024, 6, 12))
+    stock = a_beijing_stock(date(2024, 6, 12))
+    recode_stored(stock.symbol, "873999.BJ")
+    asked.clear()
+    task = update_at(date(2024, 6, 13))
+    assert (task.status, task.failed, findings(task)) == (Status.COMPLETED, 0, [])
+    assert len(asked) == 4, "the snapshot tells by its name"
+    now = Stock.objects.get(pk=stock.pk)
+    assert (now.symbol, now.former_symbol, now.bar_count) == (stock.symbol, "873999.BJ", stock.bar_count + 1)
+    by_day = bars_hash()
+    assert hash_of_one_import(date(2024, 6, 13)) == by_day
+
+
+def test_a_whole_exchange_with_other_codes_goes_on(asked: list[str]) -> None:
+    import_at(date(2024, 6, 12))
+    for number, symbol in enumerate(Stock.objects.filter(exchange="BJ").values_list("symbol", flat=True)):
+        recode_stored(symbol, f"8739{number:02}.BJ")
+    asked.clear()
+    task = update_at(date(2024, 6, 13))
+    assert (task.status, task.failed, findings(task)) == (Status.COMPLETED, 0, [])
+    assert asked.count("snapshot") == 1
+    by_day = bars_hash()
+    assert hash_of_one_import(date(2024, 6, 13)) == by_day
+
+
+def test_after_a_missed_week_the_list_tells_of_another_code() -> None:
+    import_at(date(2024, 6, 6))
+    stock = a_beijing_stock(date(2024, 6, 6))
+    recode_stored(stock.symbol, "873999.BJ")
+    task = update_at(date(2024, 6, 14))
+    assert (task.status, task.failed) == (Status.COMPLETED, 0)
+    assert Stock.objects.get(pk=stock.pk).former_symbol == "873999.BJ"
+    by_day = bars_hash()
+    assert hash_of_one_import(date(2024, 6, 14)) == by_day
+
+
+def test_renamed_stocks_get_their_new_name_and_marks_of_a_day_are_no_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    import_at(date(2024, 6, 12))
+    first, second = Stock.objects.filter(last_bar=date(2024, 6, 12)).order_by("symbol")[10:12]
+    names = {first.symbol: "新名字", second.symbol: "XD新名"}
+    showing(
+        monkeypatch,
+        lambda frame, _day: frame.assign(name=frame["symbol"].map(names).fillna(frame["name"])),
+    )
+    update_at(date(2024, 6, 13))
+    assert Stock.objects.get(pk=first.pk).name == "新名字"
+    assert Stock.objects.get(pk=second.pk).name == second.name
+    assert Stock.objects.filter(name="").count() == 0
+
+
 @pytest.fixture
 def planned_only(monkeypatch: pytest.MonkeyPatch) -> ImportTask:
     """Return an update of 2024-06-13 that was stopped as soon as it was planned."""
