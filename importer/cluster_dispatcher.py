@@ -24,13 +24,14 @@ from importer.hosts import MISFITS, Trouble, forget_old_hosts, say_alive, say_go
 from importer.models import ImportChunk, Status
 from importer.outages import OutageLog
 from importer.parents import name_process
+from importer.schedule_firing import ring_due_bells
 from importer.stopping import stop_requested
 from importer.storage_trouble import storage_errors
 
 logger = logging.getLogger(__name__)
 
 ROUND = 2.0
-SCHEDULES_EVERY = 15.0
+TIDY_EVERY = 15.0
 _NAP = 0.1
 
 
@@ -44,7 +45,8 @@ class Dispatcher:
     main_pid: int
 
     def run(self) -> None:
-        """Until the stop flag is set, every two seconds: say that the host is alive, then hand out work.
+        """Until the stop flag is set, every two seconds: say that the host is alive, ring for what is due, then hand
+        out work.
 
         While the host does not belong to the database (``belonging.py``) it says so and hands out nothing.
         An error of the database or of the broker is logged and the next round tries again.
@@ -55,7 +57,7 @@ class Dispatcher:
         dispatch: Callable[[], None] = import_string(self.dispatch)
         storage = OutageLog(logger, "The database or the queue")
         progress = _ProgressMeter(self.signs)
-        schedules_at = time.monotonic() + SCHEDULES_EVERY
+        tidy_at = time.monotonic() + TIDY_EVERY
         failing = False
         while not stop_requested():
             began = time.monotonic()
@@ -63,10 +65,10 @@ class Dispatcher:
             try:
                 if self._may_work(failing=failing):
                     progress.measure()
-                    if began >= schedules_at:
-                        schedules_at = began + SCHEDULES_EVERY
+                    if began >= tidy_at:
+                        tidy_at = began + TIDY_EVERY
                         forget_old_hosts()
-                        _run_schedules()
+                    ring_due_bells()
                     dispatch()
                     failing = False
                 storage.worked()
@@ -121,13 +123,6 @@ class _ProgressMeter:
         if self._last is not None and cursors != self._last:
             self._signs.set(Cell.PROGRESS, self._signs.get(Cell.PROGRESS) + 1)
         self._last = cursors
-
-
-def _run_schedules() -> None:
-    """Start the scheduled tasks that are due, as the Sentinel would; here it may wait for the database."""
-    from django_q.scheduler import scheduler
-
-    scheduler()
 
 
 def run_dispatcher(signs: SignsOfLife, workers: int, dispatch: str) -> None:

@@ -31,6 +31,11 @@ class UnknownTask(ImporterError):
     default_msgid = gettext_noop("There is no task %(task)s.")
 
 
+class UnknownSchedule(ImporterError):
+    code = "unknown_schedule"
+    default_msgid = gettext_noop("There is no schedule %(schedule)s.")
+
+
 class NotAllowedNow(ImporterError):
     """An action that the task's state does not allow."""
 

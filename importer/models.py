@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from importer.schedule_rules import Rule, When
 from marketdata.texts import Text
 
 
@@ -315,4 +316,65 @@ class SourceState(models.Model):
 
     @property
     def reason(self) -> str:
+        return str(Text(self.reason_id, self.reason_values))
+
+
+class Outcome(models.TextChoices):
+    """What became of a schedule's last run."""
+
+    NONE = "", _("has not run yet")
+    STARTED = "started", _("started a task")
+    JOINED = "joined", _("joined a task that was there already")
+    REFUSED = "refused", _("could not start")
+
+
+class TaskSchedule(models.Model):
+    """A schedule: when, and what. Only ``schedules.py`` and ``schedule_firing.py`` change it.
+
+    ``bell`` is django-q2's row: it rings, once a minute, from ``due_at`` on until that is moved. ``due_at`` is the
+    moment of the rule for which the next run is meant, null while paused and after the last run. ``revision``
+    counts the edits and runs by hand. ``order_values`` is what an Order keeps.
+    """
+
+    bell = models.OneToOneField(
+        "django_q.Schedule", primary_key=True, on_delete=models.CASCADE, related_name="task_schedule"
+    )
+    name = models.CharField(_("name"), max_length=80, blank=True)
+    when = models.CharField(_("when"), max_length=12, choices=When)
+    at = models.TimeField(_("time"), null=True, blank=True)
+    weekday = models.PositiveSmallIntegerField(_("weekday"), null=True, blank=True)
+    day = models.DateField(_("date"), null=True, blank=True)
+    cron = models.CharField(_("cron expression"), max_length=100, blank=True)
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind)
+    order_values = models.JSONField(_("parameters"), default=dict)
+    fingerprint = models.CharField(_("fingerprint of the schedule"), max_length=64, unique=True)
+    due_at = models.DateTimeField(_("next run"), null=True, blank=True)
+    paused = models.BooleanField(_("paused"), default=False)
+    revision = models.PositiveIntegerField(_("revision"), default=0)
+    last_task = models.ForeignKey(
+        ImportTask, verbose_name=_("last task"), null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    last_run_at = models.DateTimeField(_("last run"), null=True, blank=True)
+    last_meant_at = models.DateTimeField(_("last run was meant for"), null=True, blank=True)
+    last_outcome = models.CharField(_("last result"), max_length=8, choices=Outcome, default=Outcome.NONE, blank=True)
+    reason_id = models.TextField(blank=True)
+    reason_values = models.JSONField(default=dict)
+    created_by = models.CharField(_("made by"), max_length=80, blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        ordering: ClassVar = ["created_at", "bell_id"]
+        verbose_name = _("schedule")
+        verbose_name_plural = _("schedules")
+
+    def __str__(self) -> str:
+        return self.name or f"{self.get_kind_display()}, {self.get_when_display()}"
+
+    @property
+    def rule(self) -> Rule:
+        return Rule(When(self.when), self.at, self.weekday, self.day, self.cron)
+
+    @property
+    def reason(self) -> str:
+        """Why the last run could not start."""
         return str(Text(self.reason_id, self.reason_values))

@@ -92,10 +92,12 @@ def build_request(
     lanes: int | None = None,
     trusted_path: bool = False,
     now: datetime | None = None,
+    may_be_empty: bool = False,
 ) -> TaskRequest:
     """Check a request and fill in its defaults; nothing is changed.
 
     ``trusted_path``: the caller may name any folder (the command line); else only below BARVAULT_FILES_ROOT.
+    ``may_be_empty``: there need not be anything to update or repair yet (``now`` is a time to come).
     Raises BadRequest (with the field), EmptyDatabase (an update or repair of nothing) or MixedOrigins.
     """
     kind = Kind(kind)
@@ -109,7 +111,7 @@ def build_request(
         first = DEFAULT_START
         if last < first:
             raise BadRequest("end_date", gettext_noop("The end %(end)s is before the start %(start)s. Swap them, or name an earlier start."), end=last.isoformat(), start=first.isoformat())  # fmt: skip  # noqa: E501
-    if kind != Kind.IMPORT and not Stock.objects.filter(bar_count__gt=0).exists():
+    if kind != Kind.IMPORT and not may_be_empty and not Stock.objects.filter(bar_count__gt=0).exists():
         raise EmptyDatabase
     check_priority(priority)
     if lanes is not None and not 1 <= lanes <= LANES_MAX:
