@@ -108,6 +108,7 @@ _database = DATABASES["default"]
 _database["CONN_MAX_AGE"] = 600
 _database["CONN_HEALTH_CHECKS"] = True
 if _database["ENGINE"] == "django.db.backends.sqlite3":
+    _database["ENGINE"] = "config.sqlite"
     # Measured: docs/decisions/001-storage.md
     _database["OPTIONS"] = {
         "timeout": 60,

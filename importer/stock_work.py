@@ -29,6 +29,7 @@ from importer.sources.base import UnknownSymbol
 from importer.sources.labels import label_of
 from importer.sources.registry import auto_order, get_source
 from importer.task_requests import request_of
+from marketdata.bar_columns import from_frame
 from marketdata.exceptions import MarketDataError
 from marketdata.models import Stock
 from marketdata.reading import read_bars
@@ -89,8 +90,8 @@ class ChunkWork:
         """Work through the chunk until its end, or until the lane has to leave.
 
         What a snapshot of the market decides is stored first, at once. Then, while one stock is stored, the next one
-        is being fetched. Raises LostLease, StopRequested, or what the database raises; every other trouble is the
-        stock's and is listed.
+        is being fetched from the network; files are read between two transactions. Raises LostLease, StopRequested,
+        or what the database raises; every other trouble is the stock's and is listed.
         """
         claimed = self._store_decided(claimed)
         stocks = known_stocks(list(claimed.symbols[claimed.cursor :]))
@@ -107,7 +108,9 @@ class ChunkWork:
                 if skips >= SKIPS_AT_ONCE:
                     cursor, skips = self._count_skips(claimed, cursor, skips, job.symbol), 0
                 continue
-            look_ahead = not claimed.careful or job.at > claimed.cursor
+            # Reading a file takes this process's time, not a server's: done meanwhile, it would prolong the
+            # transaction, and with it every other lane's wait.
+            look_ahead = not self.local and (not claimed.careful or job.at > claimed.cursor)
             if look_ahead and job.at + 1 < len(claimed.symbols) and not self.lane.has_to_leave():
                 ahead = self._start(claimed, job.at + 1, stocks)
             try:
@@ -212,10 +215,12 @@ class ChunkWork:
         if job.stock is None and answer.frame.empty:
             raise UnknownSymbol(source=word(label_of(answer.source)), symbol=job.symbol)
         assert job.work is not None
-        frame = self._rows_to_write(answer.frame, job.stored)
+        # Not inside the transaction: nobody else can write while it is open.
+        bars = from_frame(self._rows_to_write(answer.frame, job.stored))
         covers = job.work.covers
         if covers is None and self.request.kind != Kind.REPAIR and not answer.frame.empty:
-            covers = (answer.frame["date"].iloc[0].date(), answer.frame["date"].iloc[-1].date())
+            days = answer.frame["date"].to_numpy().astype("datetime64[D]")
+            covers = (days[0].item(), days[-1].item())
         covers = self._as_far_as_published(covers, answer.frame)
         replaced = self.request.refresh or settings.ON_DIFFERENCE == "replace"
         findings = [dropped_row(self.task, job.symbol, answer.source, finding) for finding in answer.findings]
@@ -225,7 +230,7 @@ class ChunkWork:
         ]
         with transaction.atomic():
             stock_id = job.stock.pk if job.stock else ensure_stocks([job.symbol])[job.symbol]
-            result = store_bars(stock_id, frame, source=answer.source, simulated=answer.simulated, covered=covers)
+            result = store_bars(stock_id, bars, source=answer.source, simulated=answer.simulated, covered=covers)
             rows = result.inserted + result.changed
             if (finding := self._ex_right(job, answer)) is not None:
                 findings.append(finding)

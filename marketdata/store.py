@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection, transaction
 
 from marketdata import bars_table, coverage, queries
-from marketdata.bar_columns import BarColumns, compare, from_frame, of_one_day
+from marketdata.bar_columns import BarColumns, compare, empty, from_frame, of_one_day
 from marketdata.either_database import as_date, fetch_rows
 from marketdata.exceptions import UnknownStock
 from marketdata.integrity import SummaryMismatch, bars_hash, verify_summaries
@@ -81,12 +81,18 @@ class _Summary:
 
 
 def store_bars(
-    stock_id: int, frame: pd.DataFrame, *, source: str, simulated: bool, covered: tuple[date, date] | None
+    stock_id: int,
+    frame: pd.DataFrame | BarColumns,
+    *,
+    source: str,
+    simulated: bool,
+    covered: tuple[date, date] | None,
 ) -> StoreResult:
     """Store raw bars of one stock: insert new days, replace those that differ, leave the others alone.
 
     ``frame`` has the columns date, open, high, low, close (yuan), volume (shares) and amount (yuan), ascending by
-    date, validated; it may be empty. ``covered`` is the range for which the source was asked and answered: a day
+    date, validated; it may be empty; as BarColumns it is what ``from_frame`` made of one, for a caller that does so
+    before its transaction begins. ``covered`` is the range for which the source was asked and answered: a day
     in it without a bar is known to have none. A bar whose values are the stored ones keeps its source: it is
     remembered who delivered what is stored.
 
@@ -99,7 +105,7 @@ def store_bars(
     refusal comes before anything is written and leaves the caller's transaction usable; what fails in 3 or 4 fails
     that too. Raises MixedOrigins, UnknownStock, or ValueError for a frame that no validated source delivers.
     """
-    bars = from_frame(frame)
+    bars = frame if isinstance(frame, BarColumns) else from_frame(frame)
     with _open_transaction():
         before, origin = _locked_stock(stock_id)
         if origin is None:
@@ -108,7 +114,7 @@ def store_bars(
             check_origin(origin, simulated)
         after = coverage.merged(before.covered, covered, next_trading_day) if covered else before.covered
         with transaction.atomic(savepoint=False):
-            result = _write(stock_id, bars, source)
+            result = _write(stock_id, before, bars, source)
             _refresh_summary(stock_id, before, after)
     return result
 
@@ -182,10 +188,15 @@ def _open_transaction() -> AbstractContextManager[None]:
     return nullcontext() if connection.in_atomic_block else transaction.atomic()
 
 
-def _write(stock_id: int, bars: BarColumns, source: str) -> StoreResult:
+def _write(stock_id: int, before: _Summary, bars: BarColumns, source: str) -> StoreResult:
     if len(bars) == 0:
         return StoreResult(0, 0, 0)
-    stored = bars_table.read_bars(stock_id, bars.days[0].item(), bars.days[-1].item())
+    first, last = bars.days[0].item(), bars.days[-1].item()
+    if before.bars is None or last < before.bars[0] or first > before.bars[1]:
+        # The summary is exact: nothing is stored in the frame's range.
+        stored = empty()
+    else:
+        stored = bars_table.read_bars(stock_id, first, last)
     difference = compare(stored, bars)
     inserted, changed = difference.inserted_count, difference.changed_count
     if changed:

@@ -88,7 +88,7 @@ def disk_space() -> Iterator[Fact]:
 
     database = settings.DATABASES["default"]
     folder = settings.VAR_DIR
-    if database["ENGINE"] == "django.db.backends.sqlite3":
+    if database["ENGINE"] == "config.sqlite":
         folder = Path(database["NAME"]).parent
     if not folder.is_dir():
         yield finding(
