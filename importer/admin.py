@@ -20,6 +20,7 @@ from importer.hosts import trouble_of
 from importer.models import Failure, Host, ImportChunk, ImportTask, LaneSlot, SourceState, Transition
 from importer.task_requests import retry
 from importer.task_words import request_text, state_text
+from importer.waiting import end_waiting
 from marketdata.readonly_admin import ReadOnlyAdmin
 from marketdata.texts import ExplainedError
 
@@ -201,6 +202,7 @@ class SourceStateAdmin(ReadOnlyAdmin):
     def close_breaker(self, request: HttpRequest, states: QuerySet[SourceState]) -> None:
         for state in states:
             pacing.close_breaker(state.source, by=f"admin: {request.user.get_username()}")
+        end_waiting()
         dispatch_soon()
 
     def has_steer_permission(self, request: HttpRequest) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+import numpy as np
 import pandas as pd
 from django.conf import settings
 from django.utils.translation import gettext_noop
@@ -15,7 +16,7 @@ from importer import pacing
 from importer.dbtime import db_now
 from importer.overlap import Difference, differences
 from importer.sources.arrays import Dates
-from importer.sources.base import BadData, Banned, Source, SourceError, SourceUnavailable
+from importer.sources.base import BadData, Banned, Source, SourceError, SourceUnavailable, UnknownSymbol
 from importer.sources.fetching import current_context
 from importer.sources.labels import label_of
 from importer.sources.rows import EXACT
@@ -28,6 +29,10 @@ logger = logging.getLogger(__name__)
 ATTEMPTS = 3
 # When none of several sources gave the stock, those that merely did not answer are asked again so often.
 ROUNDS = 4
+# A stock that a source has not truly answered for is put off; so often at most while a source rests and another one
+# has answered that it cannot give it (two to eight hours), and while sources were asked and kept silent.
+PUT_OFF_FOR_REST = 8
+PUT_OFF_FOR_SILENCE = 2
 
 
 @dataclass(frozen=True)
@@ -51,15 +56,32 @@ class Refusal:
 
 
 class NoSourceAnswered(ExplainedError):
-    """Every source was asked and none could give the stock; each one's reason is in ``refusals``."""
+    """No source gave the stock; each one's reason is in ``refusals``.
+
+    ``ask_again``: a source that might have it rests or was silent, and may be asked then; the stock is to be put off
+    unless that was done ``put_off_at_most`` times (None: for as long as it takes) already.
+    """
 
     code = "no_source"
 
-    def __init__(self, refusals: Sequence[Refusal], attempts: int) -> None:
+    def __init__(
+        self,
+        refusals: Sequence[Refusal],
+        attempts: int,
+        *,
+        ask_again: datetime | None = None,
+        put_off_at_most: int | None = 0,
+    ) -> None:
         last = refusals[-1]
         super().__init__(last.text.msgid, **last.text.values)
         self.refusals = tuple(refusals)
         self.attempts = attempts
+        self.ask_again = ask_again
+        self.put_off_at_most = put_off_at_most
+
+    def next_try(self, put_off: int) -> datetime | None:
+        """Return when the stock, put off ``put_off`` times by now, is to be asked for again; None: it has failed."""
+        return self.ask_again if self.put_off_at_most is None or put_off < self.put_off_at_most else None
 
 
 class AllSourcesRest(ExplainedError):
@@ -75,12 +97,16 @@ class AllSourcesRest(ExplainedError):
 
 @dataclass
 class _Tried:
-    """``refusals``: the last one of each source. ``silent``: those that may be asked again, since only they failed."""
+    """``refusals``: the last one of each source. ``silent``: those that may be asked again, since only they failed.
+
+    ``elsewhere``: those that do not have the stock's exchange, and were not asked.
+    """
 
     refusals: dict[str, Refusal] = field(default_factory=dict)
     resting: list[str] = field(default_factory=list)
     silent: set[str] = field(default_factory=set)
     empty_from: list[str] = field(default_factory=list)
+    elsewhere: set[str] = field(default_factory=set)
     attempts: int = 0
 
 
@@ -104,18 +130,24 @@ def ask(
     3. An answer that does not validate counts as none; the next source may do better. So does one that differs
        from most of the ``stored`` bars of the same days: it is adjusted, or about another stock.
     4. An empty answer counts when the source reads this machine's files or is simulated, when a second source
-       agrees, or when the stock has bars before the range (it is known, and has been suspended since).
+       agrees, when the stock has bars before the range (it is known, and has been suspended since), or when the
+       exchange was closed throughout. (Days before its listing and after its delisting nobody asks for.) Where there
+       is no second source it is a failure that says so.
+    5. A source without the stock's exchange is not asked, and nobody waits for it.
     ``open_days`` are the exchange's days as far as they are known: a bar on another day cannot be right.
-    Raises NoSourceAnswered, AllSourcesRest (nothing was learnt: try again later) or StopRequested.
+    Raises NoSourceAnswered, which says when to ask again if a source has not truly answered; AllSourcesRest (every
+    source rests, whatever the stock is: try again later); or StopRequested.
     """
     tried = _Tried()
-    turn = list(sources)
+    turn = [source for source in sources if not _is_elsewhere(source, symbol, tried)]
+    closed = _never_open(start, end, open_days)
     for _round in range(ROUNDS if len(sources) > 1 else 1):
         for place, source in enumerate(turn):
             answer = _ask_one(source, symbol, start, end, today, stored, open_days, tried, len(turn) - 1 - place)
             if answer is None:
                 continue
-            if not answer.frame.empty or source.local or source.simulated or has_history or tried.empty_from:
+            counts = source.local or source.simulated or has_history or closed or bool(tried.empty_from)
+            if not answer.frame.empty or counts:
                 return answer
             tried.empty_from.append(source.name)
         turn = [source for source in turn if source.name in tried.silent]
@@ -134,14 +166,40 @@ def _nothing(symbol: str, tried: _Tried) -> NoSourceAnswered | AllSourcesRest:
             {"source": word(label_of(name)), "symbol": symbol},
         )
         refusals.append(Refusal(name, "empty_answer", text))
-    if all(refusal.source in tried.resting for refusal in refusals):
+    if tried.resting and not tried.elsewhere and all(refusal.source in tried.resting for refusal in refusals):
         return AllSourcesRest(_next_try(tried.resting))
+    answered = {refusal.source for refusal in refusals} - tried.silent - tried.elsewhere - set(tried.resting)
     for name in dict.fromkeys(tried.resting):
         if name in tried.refusals:
             continue
         rests = Text(gettext_noop("%(source)s rests after refusing requests."), {"source": word(label_of(name))})
         refusals.append(Refusal(name, Banned.code, rests))
-    return NoSourceAnswered(refusals, max(1, tried.attempts))
+    attempts = max(1, tried.attempts)
+    if tried.resting:
+        limit = PUT_OFF_FOR_REST if answered else None
+        return NoSourceAnswered(refusals, attempts, ask_again=_next_try(tried.resting), put_off_at_most=limit)
+    if tried.silent:
+        later = db_now() + timedelta(seconds=settings.BREAKER_FIRST_REST)
+        return NoSourceAnswered(refusals, attempts, ask_again=later, put_off_at_most=PUT_OFF_FOR_SILENCE)
+    return NoSourceAnswered(refusals, attempts)
+
+
+def _is_elsewhere(source: Source, symbol: str, tried: _Tried) -> bool:
+    """Say whether the source has no stock of this exchange; it then has its reason among the refusals."""
+    exchanges = getattr(source, "exchanges", None)
+    if exchanges is None or symbol.rpartition(".")[2] in exchanges:
+        return False
+    unknown = UnknownSymbol(source=word(label_of(source.name)), symbol=symbol)
+    tried.refusals[source.name] = Refusal(source.name, unknown.code, unknown.text)
+    tried.elsewhere.add(source.name)
+    return True
+
+
+def _never_open(start: date | None, end: date, open_days: Dates | None) -> bool:
+    """Say whether the known calendar has no trading day in the range."""
+    if start is None or open_days is None or not len(open_days) or np.datetime64(end) > open_days[-1]:
+        return False
+    return not ((open_days >= np.datetime64(start)) & (open_days <= np.datetime64(end))).any()
 
 
 def _has_time() -> bool:
@@ -200,7 +258,7 @@ def _ask_one(
         return Answer(validated.frame, source.name, validated.findings, source.simulated, off)
     if refusal is not None:
         tried.refusals[source.name] = Refusal(source.name, refusal.code, refusal.text)
-    if isinstance(refusal, Banned | SourceUnavailable):
+    if isinstance(refusal, Banned | SourceUnavailable) and source.paced:
         tried.silent.add(source.name)
     return None
 

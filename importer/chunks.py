@@ -6,28 +6,36 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F, Max, Q
+from django.db.models import F, Max, Min, Q, Sum
+from django.db.models.functions import Least
 from django.utils.translation import gettext_noop
 
 from importer import queries
 from importer.exceptions import LostLease
 from importer.leases import SLOT_LEASE, lease_over
-from importer.models import Failure, ImportChunk
+from importer.models import Failure, ImportChunk, ImportTask
 
 # A stock that was in flight at this many deaths of its lane is set aside and tried alone at the end.
 DEATHS_BEFORE_ISOLATION = 2
 # After this many more deaths there it is a listed failure.
 DEATHS_IN_ISOLATION = 3
+# Stocks that were put off until the same moment share a chunk; a lane may die over it, so it is no larger than others.
+PUT_OFF_TOGETHER = 50
+PUT_OFF_COUNTED = 1000
 
 _OPEN = Q(cursor__lt=F("size"))
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A chunk as its lane holds it: good only while ``generation`` is the row's."""
+    """A chunk as its lane holds it: good only while ``generation`` is the row's.
+
+    ``at_the_end``: it holds stocks that were set aside, ``put_off`` times by now.
+    """
 
     chunk_id: int
     generation: int
@@ -35,16 +43,19 @@ class Claim:
     cursor: int
     careful: bool
     by_source: Mapping[str, int]
+    put_off: int = 0
+    at_the_end: bool = False
 
 
 def claim(task_id: UUID, lane: int, now: datetime) -> Claim | None:
     """Take the next open chunk that no living lane holds; None when there is none.
 
-    Chunks with a single suspected stock come only after all others are finished. ``careful`` says that a lane
-    died at the cursor: one stock at a time, so that a further death is blamed on the right one.
+    Chunks with a single suspected stock come only after all others are finished; those that were put off, not before
+    their time. ``careful`` says that a lane died at the cursor: one stock at a time, so that a further death is
+    blamed on the right one.
     """
     with transaction.atomic():
-        open_chunks = ImportChunk.objects.filter(_OPEN, task_id=task_id)
+        open_chunks = ImportChunk.objects.filter(_OPEN, due(now), task_id=task_id)
         free = Q(lane=None) | lease_over(now)
         waiting = open_chunks.filter(free).order_by("number")
         if connection.features.has_select_for_update_skip_locked:
@@ -60,7 +71,14 @@ def claim(task_id: UUID, lane: int, now: datetime) -> Claim | None:
         if not taken:
             return None
     return Claim(
-        chunk.pk, chunk.generation + 1, tuple(chunk.symbols), chunk.cursor, bool(chunk.deaths), chunk.by_source
+        chunk.pk,
+        chunk.generation + 1,
+        tuple(chunk.symbols),
+        chunk.cursor,
+        bool(chunk.deaths),
+        chunk.by_source,
+        chunk.put_off,
+        chunk.isolated or chunk.not_before is not None,
     )
 
 
@@ -72,6 +90,7 @@ def advance(
     done: int = 0,
     failed: int = 0,
     skipped: int = 0,
+    set_aside: int = 0,
     rows: int = 0,
     by_source: Mapping[str, int] | None = None,
 ) -> None:
@@ -87,7 +106,7 @@ def advance(
         database.execute(
             queries.ADVANCE_CHUNK,
             (
-                done + failed + skipped, done, failed, skipped, rows,
+                done + failed + skipped + set_aside, done, failed, skipped, set_aside, rows,
                 json.dumps(by_source) if by_source is not None else None,
                 lease, claimed.chunk_id, claimed.generation, cursor,
             ),
@@ -121,6 +140,45 @@ def release(claimed: Claim) -> None:
     held.update(lane=None, leased_until=None)
 
 
+def put_off(claimed: Claim, cursor: int, now: datetime, until: datetime, *, skipped: int = 0) -> bool:
+    """Have the stock at the cursor, after ``skipped`` ones that need nothing, asked for again after ``until``.
+
+    A stock's first time moves it to a chunk at the end, shared with others that wait for the same moment, and the
+    cursor goes on. Later that whole chunk waits: False, the lane has to leave it. Raises LostLease.
+    """
+    with transaction.atomic():
+        if not claimed.at_the_end:
+            chunk = ImportChunk.objects.get(pk=claimed.chunk_id)
+            _lock_task(chunk.task_id)
+            _append(chunk, claimed.symbols[cursor + skipped], until)
+            advance(claimed, cursor, now, skipped=skipped, set_aside=1)
+            return True
+        if skipped:
+            advance(claimed, cursor, now, skipped=skipped)
+        held = ImportChunk.objects.filter(pk=claimed.chunk_id, generation=claimed.generation)
+        counted = Least(F("put_off") + 1, PUT_OFF_COUNTED)
+        if not held.update(put_off=counted, not_before=until, lane=None, leased_until=None):
+            raise LostLease(lane=str(claimed.chunk_id))
+    return False
+
+
+def due(now: datetime) -> Q:
+    """Return the condition that a chunk was not put off beyond ``now``."""
+    return Q(not_before=None) | Q(not_before__lte=now)
+
+
+def next_put_off(task_id: UUID, now: datetime) -> tuple[datetime, int] | None:
+    """Return when the first stocks that were put off are due, and how many wait; None when none does."""
+    waiting = ImportChunk.objects.filter(_OPEN, task_id=task_id, not_before__gt=now)
+    found = waiting.aggregate(until=Min("not_before"), stocks=Sum(F("size") - F("cursor"), default=0))
+    return (found["until"], found["stocks"]) if found["until"] else None
+
+
+def ask_again_now(now: datetime) -> None:
+    """Make every chunk due that was put off: its sources may be asked again."""
+    ImportChunk.objects.filter(_OPEN, not_before__gt=now).update(not_before=now)
+
+
 def free_after_death(task_id: UUID, lane: int) -> None:
     """Take the chunks of a dead lane from it, and remember the stock that was in flight.
 
@@ -129,6 +187,7 @@ def free_after_death(task_id: UUID, lane: int) -> None:
     3. After three more deaths there, list it as a failure.
     """
     with transaction.atomic():
+        _lock_task(task_id)
         held = ImportChunk.objects.select_for_update().filter(_OPEN, task_id=task_id, lane=lane)
         for chunk in held:
             chunk.generation += 1
@@ -145,11 +204,31 @@ def free_after_death(task_id: UUID, lane: int) -> None:
 
 
 def _set_aside(chunk: ImportChunk, symbol: str) -> None:
-    last = ImportChunk.objects.filter(task_id=chunk.task_id).aggregate(last=Max("number"))["last"]
-    ImportChunk.objects.create(task_id=chunk.task_id, number=last + 1, symbols=[symbol], size=1, isolated=True)
+    _new_chunk(chunk, symbol, isolated=True)
     chunk.cursor += 1
     chunk.set_aside += 1
     chunk.deaths = 0
+
+
+def _append(chunk: ImportChunk, symbol: str, until: datetime) -> None:
+    """Add the stock to a chunk of its task that waits until the same moment and that nobody holds, or to a new one."""
+    same = ImportChunk.objects.filter(task_id=chunk.task_id, not_before=until, put_off=1, cursor=0, lane=None)
+    open_one = same.filter(size__lt=PUT_OFF_TOGETHER).order_by("number").last()
+    if open_one is not None:
+        unchanged = same.filter(pk=open_one.pk, generation=open_one.generation, size=open_one.size)
+        if unchanged.update(symbols=[*open_one.symbols, symbol], size=F("size") + 1):
+            return
+    _new_chunk(chunk, symbol, not_before=until, put_off=1)
+
+
+def _lock_task(task_id: UUID) -> None:
+    """Let nobody else number a new chunk of this task until the transaction ends."""
+    ImportTask.objects.select_for_update().filter(pk=task_id).values_list("pk").first()
+
+
+def _new_chunk(chunk: ImportChunk, symbol: str, **columns: Any) -> None:
+    last = ImportChunk.objects.filter(task_id=chunk.task_id).aggregate(last=Max("number"))["last"]
+    ImportChunk.objects.create(task_id=chunk.task_id, number=last + 1, symbols=[symbol], size=1, **columns)
 
 
 def _list_as_failure(chunk: ImportChunk, symbol: str) -> None:

@@ -18,7 +18,7 @@ from importer.leases import lease_over
 from importer.models import Action, ImportChunk, ImportTask, LaneSlot, Status
 from importer.slots import Bell
 from importer.storage_trouble import storage_errors
-from importer.waiting import stop_waiting
+from importer.waiting import stop_waiting, wait_for_stocks_put_off
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +102,9 @@ def _ring(task: ImportTask, bell: Bell, lanes: Callable[[], int]) -> None:
         stop_waiting(task.pk)
     present = {slot.number: slot for slot in LaneSlot.objects.filter(task=task)}
     needed = _lanes_needed(task, lanes)
+    if not needed and not present and (put_off := chunks.next_put_off(task.pk, now)) is not None:
+        wait_for_stocks_put_off(task.pk, *put_off)
+        return
     for slot in present.values():
         if slot.pid is None and slot.leased_until < now:
             slots.replace(slot, bell, now)
@@ -116,7 +119,8 @@ def _lanes_needed(task: ImportTask, lanes: Callable[[], int]) -> int:
     most = lanes()
     if (asked := task.parameters.get("lanes")) is not None:
         most = min(most, asked)
-    free = Q(lane=None) | lease_over(db_now())
-    open_chunks = ImportChunk.objects.filter(free, task=task, cursor__lt=F("size"))
+    now = db_now()
+    free = Q(lane=None) | lease_over(now)
+    open_chunks = ImportChunk.objects.filter(free, chunks.due(now), task=task, cursor__lt=F("size"))
     held = LaneSlot.objects.filter(task=task).exclude(pid=None).count()
     return int(min(most, held + open_chunks[: most + 1].count()))

@@ -148,16 +148,22 @@ def chunks_count_every_stock_once() -> Iterator[Text]:
 
 
 def _stocks_are_in_one_chunk(task: ImportTask) -> Iterator[Text]:
-    chunks = list(task.chunks.values_list("number", "symbols", "size", "isolated"))
-    for number, symbols, size, _isolated in chunks:
+    chunks = list(task.chunks.values_list("number", "symbols", "size", "isolated", "not_before"))
+    for number, symbols, size, _isolated, _not_before in chunks:
         if len(symbols) != size:
             yield Text(
                 gettext_noop("Chunk %(chunk)s of task %(task)s holds %(held)s stocks instead of %(size)s."),
                 {"chunk": str(number), "task": str(task.pk), "held": len(symbols), "size": size},
             )
-    # A stock that was set aside is in the chunk that it came from, too.
-    for isolated in (False, True):
-        times = Counter(symbol for _, symbols, _, alone in chunks if alone is isolated for symbol in symbols)
+    # A stock that was set aside, because lanes died over it or because its sources rest, is in the chunk that it came
+    # from, too.
+    for way in {(isolated, not_before is not None) for _, _, _, isolated, not_before in chunks}:
+        times = Counter(
+            symbol
+            for _, symbols, _, isolated, not_before in chunks
+            if (isolated, not_before is not None) == way
+            for symbol in symbols
+        )
         for symbol, count in times.items():
             if count > 1:
                 yield Text(

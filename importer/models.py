@@ -105,7 +105,8 @@ class ImportChunk(models.Model):
 
     ``generation`` fences: a lane that was thought dead holds an older one and writes nothing.
     ``deaths`` counts the lanes that died at this cursor; an ``isolated`` chunk holds one suspected stock.
-    ``by_source`` says how many of the ``done`` stocks each source gave.
+    ``by_source`` says how many of the ``done`` stocks each source gave. ``not_before``: its stocks were set aside
+    because sources rest, ``put_off`` times by now; nobody claims it earlier.
     """
 
     task = models.ForeignKey(ImportTask, verbose_name=_("import task"), on_delete=models.CASCADE, related_name="chunks")
@@ -120,6 +121,8 @@ class ImportChunk(models.Model):
     rows = models.BigIntegerField(_("rows written"), default=0)
     by_source = models.JSONField(_("by source"), default=dict)
     isolated = models.BooleanField(_("tried alone"), default=False)
+    not_before = models.DateTimeField(_("not before"), null=True, blank=True)
+    put_off = models.PositiveSmallIntegerField(_("put off"), default=0)
     deaths = models.PositiveSmallIntegerField(_("deaths of lanes"), default=0)
     generation = models.PositiveIntegerField(_("generation"), default=0)
     lane = models.PositiveSmallIntegerField(_("lane"), null=True, blank=True)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 ADVANCE_CHUNK = """
     UPDATE importer_importchunk
-    SET cursor = cursor + %s, done = done + %s, failed = failed + %s, skipped = skipped + %s, rows = rows + %s,
+    SET cursor = cursor + %s, done = done + %s, failed = failed + %s, skipped = skipped + %s,
+        set_aside = set_aside + %s, rows = rows + %s,
         by_source = COALESCE(%s, by_source), deaths = 0, leased_until = %s
     WHERE id = %s AND generation = %s AND cursor = %s
 """

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from importer.asking import AllSourcesRest, Answer, NoSourceAnswered, ask
-from importer.chunks import Claim, advance
+from importer.chunks import Claim, advance, put_off
 from importer.day_work import market_day, store_decided
 from importer.dbtime import db_now
 from importer.ex_rights import note_open
@@ -109,12 +109,14 @@ class ChunkWork:
                     cursor, skips = self._count_skips(claimed, cursor, skips, job.symbol), 0
                 continue
             # Reading a file takes this process's time, not a server's: done meanwhile, it would prolong the
-            # transaction, and with it every other lane's wait.
-            look_ahead = not self.local and (not claimed.careful or job.at > claimed.cursor)
-            if look_ahead and job.at + 1 < len(claimed.symbols) and not self.lane.has_to_leave():
+            # transaction, and with it every other lane's wait. Whether sources that rested answer again is tried with
+            # one stock.
+            alone = self.local or ((claimed.careful or claimed.put_off) and job.at == claimed.cursor)
+            if not alone and job.at + 1 < len(claimed.symbols) and not self.lane.has_to_leave():
                 ahead = self._start(claimed, job.at + 1, stocks)
             try:
-                self._finish(claimed, cursor, skips, job)
+                if not self._finish(claimed, cursor, skips, job):
+                    return
             except StopRequested:
                 self._count_skips(claimed, cursor, skips, job.symbol)
                 raise
@@ -174,7 +176,8 @@ class ChunkWork:
             return None
         return read_bars(stock.pk, work.start, work.end)
 
-    def _finish(self, claimed: Claim, cursor: int, skips: int, job: _Job) -> None:
+    def _finish(self, claimed: Claim, cursor: int, skips: int, job: _Job) -> bool:
+        """Store the stock's bars, list it as a failure, or put it off; False when the whole chunk was put off."""
         self.lane.doing = f"{job.stock.name if job.stock else ''} {job.symbol}".strip()
         self.lane.heartbeat()
         failure = job.failure
@@ -183,13 +186,15 @@ class ChunkWork:
                 answer = self.lane.wait(job.future)
                 rows = self._store(claimed, cursor, skips, job, answer)
                 self.lane.finished(StockDone(job.symbol, 1 + skips, rows))
-                return
+                return True
             except (StopRequested, LostLease, InterfaceError):
                 raise
             except AllSourcesRest as error:
                 self.lane.sources_rest(error.until)
                 raise StopRequested from error
             except NoSourceAnswered as error:
+                if (until := error.next_try(claimed.put_off)) is not None:
+                    return self._put_off(claimed, cursor, skips, job, until)
                 failure = stock_failure(
                     self.task, job.symbol, error.code, error.text, refusals=error.refusals, attempts=error.attempts
                 )
@@ -206,6 +211,15 @@ class ChunkWork:
             failure.save()
             advance(claimed, cursor, db_now(), failed=1, skipped=skips)
         self.lane.finished(StockDone(job.symbol, 1 + skips, failed=True))
+        return True
+
+    def _put_off(self, claimed: Claim, cursor: int, skips: int, job: _Job, until: datetime) -> bool:
+        """Have the stock asked for again when a source that may have it does not rest; others go on meanwhile."""
+        logger.info("task %s: %s is asked for again after %s", self.task.pk, job.symbol, until)
+        go_on = put_off(claimed, cursor, db_now(), until, skipped=skips)
+        if skips:
+            self.lane.finished(StockDone(job.symbol, skips))
+        return go_on
 
     def _store(self, claimed: Claim, cursor: int, skips: int, job: _Job, answer: Answer) -> int:
         """Store one stock's bars, the cursor's move and the counters in one transaction.

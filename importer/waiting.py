@@ -1,4 +1,4 @@
-"""A task whose every source rests: it stays running, says until when, and burns no stock."""
+"""A task that waits for sources that rest: it stays running, says until when, and burns no stock."""
 
 from __future__ import annotations
 
@@ -7,18 +7,42 @@ from uuid import UUID
 
 from django.utils.translation import gettext_noop
 
+from importer import progress
+from importer.chunks import ask_again_now
+from importer.dbtime import db_now
 from importer.models import ImportTask, Status
-from marketdata.texts import Text, moment
+from marketdata.texts import Text, counted, moment
 
 
 def wait_for_sources(task_id: UUID, until: datetime) -> None:
     """Note until when the running task waits; its lanes are rung again then."""
     text = Text(gettext_noop("Every source rests after refusing requests; next try at %(at)s."), {"at": moment(until)})
-    ImportTask.objects.filter(pk=task_id, status=Status.RUNNING).update(
-        waiting_until=until, message_id=text.msgid, message_values=dict(text.values)
+    _note(task_id, until, text)
+
+
+def wait_for_stocks_put_off(task_id: UUID, until: datetime, stocks: int) -> None:
+    """Note until when the running task waits for the last of its stocks, which only sources that rest may have."""
+    text = Text(
+        gettext_noop("%(stocks)s left, which only sources that rest may have; next try at %(at)s."),
+        {"stocks": counted(stocks, "%(count)s stock", "%(count)s stocks"), "at": moment(until)},
     )
+    _note(task_id, until, text)
+
+
+def end_waiting() -> None:
+    """Have everything asked again that waits for a source: somebody says that it may be asked."""
+    ask_again_now(db_now())
+    ImportTask.objects.filter(status=Status.RUNNING).update(waiting_until=None)
 
 
 def stop_waiting(task_id: UUID) -> None:
     """Take the note back: the time has come, or somebody closed the breaker."""
     ImportTask.objects.filter(pk=task_id).update(waiting_until=None)
+
+
+def _note(task_id: UUID, until: datetime, text: Text) -> None:
+    # Nobody writes the figures while nobody works.
+    progress.refresh(task_id, force=True)
+    ImportTask.objects.filter(pk=task_id, status=Status.RUNNING).update(
+        waiting_until=until, message_id=text.msgid, message_values=dict(text.values)
+    )

@@ -82,6 +82,8 @@ class Source(Protocol):
 
     ``name`` is what users type and what is stored with each bar (at most 12 characters).
     ``paced``: each request waits for a slot of the shared pace. ``local``: reads this machine's disk.
+    A source that has not all exchanges names its own (``SH``, ``SZ``, ``BJ``) in an attribute ``exchanges``: it is not
+    asked for stocks of others, and nobody waits for it.
     """
 
     name: ClassVar[str]

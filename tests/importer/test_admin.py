@@ -220,6 +220,17 @@ def test_a_breaker_is_closed_at_once(client: Client, rows: dict[str, Any]) -> No
     assert "ada" in state.reason
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_waits_for_a_source_is_asked_for_when_its_breaker_is_closed(client: Client, rows: dict[str, Any]) -> None:
+    later = db_now() + timedelta(hours=1)
+    ImportTask.objects.filter(status=Status.RUNNING).update(waiting_until=later)
+    chunk = make_chunk(rows["importtask"], ["430047.BJ"], not_before=later, number=90)
+    client.post("/admin/importer/sourcestate/", {"action": "close_breaker", "_selected_action": ["sina"]})
+    chunk.refresh_from_db()
+    assert chunk.not_before <= db_now()
+    assert not ImportTask.objects.exclude(waiting_until=None).exists()
+
+
 def queries(client: Client, path: str) -> int:
     with CaptureQueriesContext(connection) as captured:
         shown(client, path)

@@ -6,15 +6,20 @@ import time
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pytest
 
+from importer import run_import, stopping
 from importer.asking import AllSourcesRest, Answer, NoSourceAnswered, ask
-from importer.models import SourceState
+from importer.models import Failure, ImportChunk, SourceState
 from importer.sources.akshare.eastmoney import Eastmoney
 from importer.sources.akshare.sina import Sina
 from importer.sources.akshare.tencent import Tencent
-from importer.sources.base import Source
+from importer.sources.base import ListedStock, Source
 from importer.sources.fetching import FetchContext, fetching
+from marketdata.models import Bar
+from marketdata.store import save_listing
+from marketdata.trading_days import known_calendar
 from tests.sources.expected import expected_bars, same_bars
 from tests.sources.standin import StandIn
 
@@ -104,3 +109,94 @@ def test_a_stock_that_runs_out_of_time_opens_no_breaker(standin: StandIn) -> Non
     with pytest.raises(NoSourceAnswered):
         fetch(seconds=0.3)
     assert not SourceState.objects.exclude(troubles=0).exists()
+
+
+def caught(symbol: str, sources: list[Source] = ALL, **more: Any) -> NoSourceAnswered:
+    with (
+        fetching(FetchContext(time.monotonic() + 30, lambda: False)),
+        pytest.raises(NoSourceAnswered) as caught,
+    ):
+        ask(sources, symbol, START, END, today=END, has_history=False, **more)
+    return caught.value
+
+
+def test_a_stock_that_only_resting_sources_have_is_put_off_for_as_long_as_it_takes(standin: StandIn) -> None:
+    standin.fault("429", host="eastmoney", seconds=600)
+    standin.fault("429", host="sina", seconds=900)
+    error = caught("430047.BJ")
+    until = SourceState.objects.get(pk="eastmoney").open_until
+    assert error.next_try(put_off=0) == error.next_try(put_off=1000) == until
+    assert standin.arrivals("tencent") == []
+
+
+def test_a_stock_that_one_source_refused_is_put_off_while_another_rests_but_not_for_ever(standin: StandIn) -> None:
+    standin.fault("429", host="eastmoney", seconds=600)
+    error = caught("601999.SH")
+    assert error.next_try(put_off=7) is not None
+    assert error.next_try(put_off=8) is None
+    assert [refusal.code for refusal in error.refusals] == ["unknown_symbol", "unknown_symbol", "banned"]
+
+
+def test_a_stock_whose_source_is_silent_is_put_off_twice(standin: StandIn) -> None:
+    standin.fault("502", host="eastmoney")
+    error = caught("600519.SH", [Eastmoney()])
+    assert error.next_try(put_off=1) is not None
+    assert error.next_try(put_off=2) is None
+
+
+def test_a_stock_that_every_source_has_answered_for_is_not_put_off(standin: StandIn) -> None:
+    assert caught("601999.SH").next_try(put_off=0) is None
+
+
+def test_an_empty_answer_without_a_second_source_is_a_failure_that_says_so(standin: StandIn) -> None:
+    error = caught("301999.SZ", [Eastmoney()])
+    assert error.next_try(put_off=0) is None
+    assert "no second source confirms it" in str(error.refusals[0].text)
+
+
+def test_an_empty_answer_waits_for_the_second_source_while_that_one_rests(standin: StandIn) -> None:
+    standin.fault("429", host="sina", seconds=600)
+    standin.fault("429", host="tencent", seconds=600)
+    assert caught("301999.SZ").next_try(put_off=0) is not None
+
+
+def test_an_empty_answer_counts_when_the_exchange_was_closed_throughout(standin: StandIn) -> None:
+    days = np.array(known_calendar().days, "datetime64[D]")
+    answer = ask(
+        [Eastmoney()],
+        "600519.SH",
+        date(2024, 10, 1),
+        date(2024, 10, 7),
+        today=END,
+        has_history=False,
+        open_days=days,
+    )
+    assert answer.frame.empty
+
+
+def test_a_stock_of_another_exchange_uses_up_no_probe(standin: StandIn, settings: Any) -> None:
+    settings.BREAKER_FIRST_REST = 0.1
+    standin.fault("429", host="tencent", seconds=0.1, times=1)
+    with pytest.raises(AllSourcesRest):
+        fetch(sources=[Tencent()])
+    time.sleep(0.2)
+    standin.fault("429", host="eastmoney", seconds=600)
+    caught("430047.BJ", [Eastmoney(), Tencent()])
+    assert SourceState.objects.get(pk="tencent").breaker == "open"
+    assert fetch(sources=[Tencent()]).source == "tencent"
+
+
+def test_an_import_sets_a_stock_of_beijing_aside_while_its_sources_rest_and_gets_it_later(
+    standin: StandIn, settings: Any
+) -> None:
+    settings.BREAKER_FIRST_REST = 0.1
+    for host in ("push2his.eastmoney.com", "sina"):
+        standin.fault("429", host=host, seconds=2, times=1)
+    stopping.reset()
+    symbols = ["000001.SZ", "000002.SZ", "430047.BJ", "600519.SH", "688981.SH"]
+    save_listing([ListedStock(symbol) for symbol in symbols], simulated=False)
+    task = run_import("import", source="auto", start=START, end=END, symbols=symbols)
+    assert (task.status, task.done, task.failed) == ("completed", 5, 0)
+    assert ImportChunk.objects.exclude(not_before=None).values_list("symbols", flat=True)[0] == ["430047.BJ"]
+    assert set(Bar.objects.filter(stock__symbol="430047.BJ").values_list("source", flat=True)) <= {"eastmoney", "sina"}
+    assert not Failure.objects.filter(finding=False).exists()

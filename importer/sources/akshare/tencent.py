@@ -42,6 +42,7 @@ class Tencent:
     paced: ClassVar[bool] = True
     local: ClassVar[bool] = False
     simulated: ClassVar[bool] = False
+    exchanges: ClassVar[frozenset[str]] = frozenset({"SH", "SZ"})
     precision: ClassVar[Precision] = Precision(volume_step=100, amount_step=100.0)
 
     def stocks(self) -> Iterable[ListedStock]:
