@@ -24,6 +24,10 @@ class OutOfTime(Exception):
     """The request's time is over. Derives from nothing that requests, urllib3 or AKShare catches or renames."""
 
 
+class BrokenOff(EOFError):
+    """The other side closed the connection in the middle of its answer."""
+
+
 def _no_slot() -> None:
     """For what is not paced."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ import urllib3
 from django.utils.translation import gettext_noop
 
 from importer.sources.base import Banned, SourceError, SourceUnavailable
-from importer.sources.bounds import OutOfTime
+from importer.sources.bounds import BrokenOff, OutOfTime
 from importer.sources.labels import label_of
 from marketdata.texts import Text, sentence, word
 
@@ -154,17 +155,20 @@ def without_password(proxy: str) -> str:
 
 def _meaning(chain: list[BaseException], host: str, limit: float) -> tuple[Text, bool]:
     """Return why a request failed, and whether that is how sources refuse."""
-    if any(isinstance(link, urllib3.exceptions.NameResolutionError) for link in chain):
+    if any(isinstance(link, urllib3.exceptions.NameResolutionError | socket.gaierror) for link in chain):
         return Text(_NO_NAME, {"host": host}), False
     if any(_is_timeout(link) for link in chain):
         return Text(_SILENT, {"limit": f"{limit:g}"}), False
-    if any(isinstance(link, urllib3.exceptions.IncompleteRead | urllib3.exceptions.DecodeError) for link in chain):
+    if any(isinstance(link, _BROKEN_OFF) for link in chain):
         return Text(_BROKE_OFF), False
     if _was_reset(chain):
         return Text(_CLOSED), True
     reason = next((link for link in reversed(chain) if isinstance(link, OSError)), chain[-1])
     detail = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
     return Text(_NO_CONNECTION, {"host": host, "detail": detail}), False
+
+
+_BROKEN_OFF = (BrokenOff, urllib3.exceptions.IncompleteRead, urllib3.exceptions.DecodeError)
 
 
 def _is_timeout(link: BaseException) -> bool:

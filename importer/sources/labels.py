@@ -9,6 +9,7 @@ _LABELS = {
     "eastmoney": gettext_noop("Eastmoney"),
     "sina": gettext_noop("Sina"),
     "tencent": gettext_noop("Tencent"),
+    "baostock": gettext_noop("Baostock"),
     "tdx": gettext_noop("TDX files"),
     "files": gettext_noop("Files"),
     "simulated": gettext_noop("Simulated market"),

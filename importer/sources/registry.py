@@ -33,6 +33,7 @@ SOURCES: Mapping[str, Entry] = {
     "eastmoney": Entry("importer.sources.akshare.eastmoney.Eastmoney", network=True),
     "sina": Entry("importer.sources.akshare.sina.Sina", network=True),
     "tencent": Entry("importer.sources.akshare.tencent.Tencent", network=True),
+    "baostock": Entry("importer.sources.baostock.Baostock", network=True),
     "tdx": Entry("importer.sources.tdx.Tdx", takes_path=True),
     "files": Entry("importer.sources.files.Files", takes_path=True),
     "simulated": Entry("importer.sources.simulated.open_market"),

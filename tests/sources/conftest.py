@@ -8,8 +8,13 @@ from collections.abc import Iterator
 import pytest
 
 from importer.pace_memory import memory
-from importer.sources.gate_adapter import close_connections
+from importer.sources import baostock_wire, gate_adapter
 from tests.sources.standin import StandIn, running_standin
+
+
+def close_connections() -> None:
+    gate_adapter.close_connections()
+    baostock_wire.close_connections()
 
 
 @pytest.fixture(scope="session")

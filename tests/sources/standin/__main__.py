@@ -18,6 +18,7 @@ import trustme
 from tests.sources.standin.bars import Market, newest_finished_session
 from tests.sources.standin.control import ControlServer
 from tests.sources.standin.server import HOSTS, StandInServer
+from tests.sources.standin.tcp_services import SERVICES, TcpServer
 
 
 def main() -> None:
@@ -38,9 +39,11 @@ def main() -> None:
     authority.cert_pem.write_to_path(str(certificate))
     server = StandInServer(options.port, market, _tls(authority), _tls(trustme.CA()))
     control = ControlServer(server)
-    for each in (server, control):
+    services = {port: TcpServer(server, host, dialogue) for port, (host, dialogue) in SERVICES.items()}
+    for each in (server, control, *services.values()):
         threading.Thread(target=each.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
-    ready = {"port": server.server_port, "control": control.server_port, "ca": str(certificate)}
+    tcp = ",".join(f"{there}={service.port}" for there, service in services.items())
+    ready = {"port": server.server_port, "control": control.server_port, "ca": str(certificate), "tcp": tcp}
     sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
     try:

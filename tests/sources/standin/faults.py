@@ -25,13 +25,17 @@ DATA = (
     "lots",
     "adjusted",
 )
-KINDS = (*WIRE, *HTTP, *PAGE, *DATA)
+# Of an answer in a protocol of its own over TCP.
+PROTOCOL = ("garbage", "checksum", "mixed_up", "blacklisted", "logged_out", "count_only", "refused")
+KINDS = (*WIRE, *HTTP, *PAGE, *DATA, *PROTOCOL)
 
 HOSTS_OF_SOURCE = {
     "eastmoney": "eastmoney.com",
     "sina": "sina.com.cn",
     "tencent": "gtimg.cn qq.com",
     "exchanges": "sse.com.cn szse.cn bse.cn",
+    "baostock": "baostock.com",
+    "tdxquotes": "tdxquotes",
 }
 
 

@@ -20,7 +20,7 @@ from unittest import mock
 from tests.sources.standin.bars import Market, newest_finished_session
 from tests.sources.standin.faults import HOSTS_OF_SOURCE, Fault
 from tests.sources.standin.server import Arrival
-from tests.sources.standin.site.standin_names import redirecting
+from tests.sources.standin.site.standin_names import redirecting, tcp_ports
 
 _SITE = Path(__file__).parent / "site"
 _PROJECT = Path(__file__).resolve().parents[3]
@@ -32,6 +32,8 @@ class StandIn:
     control: int
     ca: str
     market: Market
+    # Of the services that have a port of their own: port there -> port here, as the environment carries it.
+    tcp: str = ""
 
     def fault(self, kind: str, **where: Any) -> None:
         """Ask for a fault from now on: see ``Fault`` for its kinds and what else can be said."""
@@ -60,6 +62,7 @@ class StandIn:
         return {
             "PYTHONPATH": path,
             "BARVAULT_TEST_STANDIN_PORT": str(self.port),
+            "BARVAULT_TEST_STANDIN_TCP": self.tcp,
             "REQUESTS_CA_BUNDLE": self.ca,
         }
 
@@ -67,7 +70,7 @@ class StandIn:
     def redirected(self) -> Iterator[None]:
         """Lead the requests of this process here, inside the block."""
         with (
-            mock.patch.object(socket, "getaddrinfo", redirecting(self.port)),
+            mock.patch.object(socket, "getaddrinfo", redirecting(self.port, tcp_ports(self.tcp))),
             mock.patch.dict(os.environ, {"REQUESTS_CA_BUNDLE": self.ca}),
         ):
             yield
