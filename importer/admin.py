@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
-from importer import lifecycle, pacing
+from importer import admin_schedules, lifecycle, pacing
 from importer.dispatch import dispatch_soon
 from importer.hosts import trouble_of
 from importer.models import Failure, Host, ImportChunk, ImportTask, LaneSlot, SourceState, Transition
@@ -24,6 +24,8 @@ from importer.waiting import end_waiting
 from marketdata.readonly_admin import ReadOnlyAdmin
 from marketdata.texts import ExplainedError
 
+# Their tables register themselves.
+_ALSO_REGISTERED = (admin_schedules,)
 admin.site.site_header = admin.site.site_title = "Barvault"
 
 

@@ -17,6 +17,7 @@ from importer import api_errors
 from importer.api_data import router as data_router
 from importer.api_errors import InvalidInput
 from importer.api_requests import StrictParser
+from importer.api_schedules import router as schedule_router
 from importer.api_tasks import router as task_router
 from importer.hosts import code_version
 from marketdata.texts import ExplainedError
@@ -71,6 +72,7 @@ api = BarvaultAPI(
 )
 api.add_router("/data", task_router)
 api.add_router("/data", data_router)
+api.add_router("/data", schedule_router)
 
 _HANDLERS: tuple[tuple[type[Exception], Any], ...] = (
     (ExplainedError, api_errors.on_explained_error),

@@ -13,7 +13,7 @@ from ninja.errors import ValidationError
 from importer.api_answers import problem
 from importer.api_paths import told
 from importer.estimate import NotEnoughSpace
-from importer.exceptions import BadRequest, EmptyDatabase, NotAllowedNow, NothingToRetry, UnknownTask
+from importer.exceptions import BadRequest, EmptyDatabase, NotAllowedNow, NothingToRetry, UnknownSchedule, UnknownTask
 from marketdata.exceptions import BadSymbol, MixedOrigins, UnknownStock
 from marketdata.texts import ExplainedError, Text
 
@@ -24,6 +24,7 @@ _STATUS_OF: Mapping[type[ExplainedError], int] = {
     BadRequest: 422,
     BadSymbol: 422,
     UnknownTask: 404,
+    UnknownSchedule: 404,
     UnknownStock: 404,
     EmptyDatabase: 409,
     MixedOrigins: 409,
@@ -56,6 +57,7 @@ _WORDS: Mapping[str, str] = {
     "too_long": gettext_noop("“%(field)s” must have at most %(bound)s entries."),
     "string_pattern_mismatch": gettext_noop("“%(field)s” must not contain control characters."),
     "bad_date": gettext_noop("“%(value)s” is not a date. Write it as 2024-12-25."),
+    "bad_time": gettext_noop("“%(value)s” is not a time of day. Write it as 16:30."),
     "bad_moment": gettext_noop("“%(value)s” is not a time. Write it as 2024-12-25 or 2024-12-25T16:00:00+08:00."),
 }
 _BOUNDS = ("ge", "le", "max_length")

@@ -26,6 +26,7 @@ SYMBOLS_MAX = 10_000
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})?", re.ASCII)
+_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,12}", re.ASCII)
 # SQLite and PostgreSQL keep no NUL, and no name or path has a control character in it.
 _PLAIN = r"^[^\x00-\x1f\x7f]*$"
@@ -53,6 +54,12 @@ def _to_moment(value: Any) -> datetime:
     raise PydanticCustomError("bad_moment", "not an ISO time")
 
 
+def _to_time(value: Any) -> time:
+    if isinstance(value, str) and _TIME.fullmatch(value):
+        return time.fromisoformat(value)
+    raise PydanticCustomError("bad_time", "not a time of day")
+
+
 def _to_number(value: Any) -> int:
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         return int(value)
@@ -78,6 +85,8 @@ Moment = Annotated[
         }
     ),
 ]
+_TIME_SCHEMA = {"type": "string", "pattern": r"^([01][0-9]|2[0-3]):[0-5][0-9]$", "examples": ["16:30"]}
+ClockTime = Annotated[time, BeforeValidator(_to_time), WithJsonSchema(_TIME_SCHEMA)]
 Plain = Annotated[str, Field(pattern=_PLAIN)]
 Symbol = Annotated[Plain, Field(max_length=20, examples=["600519.SH"])]
 SourceName = Annotated[
@@ -95,6 +104,7 @@ Offset = Annotated[int, Field(ge=0, le=10**9), BeforeValidator(_to_number)]
 # Written out, so that the documentation and mypy know them; a test compares them with the enumerations.
 StatusName = Literal["pending", "running", "paused", "completed", "failed", "cancelled"]
 KindName = Literal["import", "update", "repair"]
+WhenName = Literal["trading_day", "weekly", "once", "cron"]
 ExchangeName = Literal["SH", "SZ", "BJ"]
 AdjustName = Literal["none", "qfq", "hfq", "broker"]
 
@@ -119,6 +129,43 @@ class RepairBody(UpdateBody):
 class ImportBody(RepairBody):
     path: Annotated[Plain, Field(min_length=1, max_length=1000)] | None = None
     refresh: bool = False
+
+
+def _kept() -> Any:
+    """The default of a field that stays as it is when it is left out; nobody reads it."""
+    return None
+
+
+class ScheduleParts(Body):
+    """What a schedule may say beside when and what; ``null`` is as if it had never been said."""
+
+    name: Annotated[Plain, Field(max_length=80)] | None = None
+    time: Annotated[ClockTime | None, Field(description="exchange time; of every kind but cron")] = None
+    weekday: Annotated[int, Field(ge=1, le=7, description="of weekly ones: 1 is Monday")] | None = None
+    date: Annotated[IsoDate | None, Field(description="of single runs")] = None
+    cron: Annotated[Plain, Field(max_length=100, examples=["30 16 * * 1-5"])] | None = None
+    symbols: Annotated[list[Symbol], Field(max_length=SYMBOLS_MAX)] | None = None
+    source: SourceName | None = None
+    start_date: IsoDate | None = None
+    end_date: IsoDate | None = None
+    path: Annotated[Plain, Field(min_length=1, max_length=1000)] | None = None
+
+
+class ScheduleBody(ScheduleParts):
+    when: WhenName
+    kind: KindName
+    refresh: bool = False
+    priority: Annotated[int, Field(ge=-10, le=10)] = 0
+    paused: bool = False
+
+
+class ScheduleEdit(ScheduleParts):
+    """What is left out stays as it is."""
+
+    when: WhenName = Field(default_factory=_kept)
+    kind: KindName = Field(default_factory=_kept)
+    refresh: bool = Field(default_factory=_kept)
+    priority: Annotated[int, Field(ge=-10, le=10)] = Field(default_factory=_kept)
 
 
 class NoBody(Body):

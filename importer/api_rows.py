@@ -12,8 +12,11 @@ from importer import progress
 from importer.api_paths import told, told_path
 from importer.estimate import Estimate
 from importer.hosts import trouble_of
-from importer.models import Failure, Host, ImportTask
+from importer.models import Failure, Host, ImportTask, TaskSchedule
 from importer.pacing import SourceStatus
+from importer.schedule_orders import order_of
+from importer.schedule_words import last_text, note_text, upcoming, whole_text
+from marketdata.trading_days import Calendar
 
 
 def task_row(task: ImportTask) -> dict[str, Any]:
@@ -41,6 +44,44 @@ def task_row(task: ImportTask) -> dict[str, Any]:
         "started_at": _time(task.started_at),
         "finished_at": _time(task.finished_at),
         "heartbeat_at": _time(task.heartbeat_at),
+    }
+
+
+def schedule_row(schedule: TaskSchedule, now: datetime, calendar: Calendar, *, workers: int) -> dict[str, Any]:
+    """Return a schedule, its fields named as they are sent, with its last and its next run."""
+    order, rule = order_of(schedule), schedule.rule
+    following = upcoming(schedule, now, calendar, workers=workers)
+    task = schedule.last_task
+    return {
+        "schedule_id": schedule.pk,
+        "name": schedule.name,
+        "when": schedule.when,
+        "time": f"{rule.at:%H:%M}" if rule.at else None,
+        "weekday": rule.weekday,
+        "date": rule.day.isoformat() if rule.day else None,
+        "cron": rule.cron or None,
+        "kind": schedule.kind,
+        "symbols": list(order.symbols) if order.symbols is not None else None,
+        "source": order.source,
+        "start_date": order.start.isoformat() if order.start else None,
+        "end_date": order.end.isoformat() if order.end else None,
+        "path": order.path,
+        "refresh": order.refresh,
+        "priority": order.priority,
+        "description": str(whole_text(schedule)),
+        "note": str(note_text(rule, order) or ""),
+        "paused": schedule.paused,
+        "next_run_at": _time(following.at),
+        "next_run_assumed": following.assumed,
+        "next_run": str(following.words),
+        "last_run_at": _time(schedule.last_run_at),
+        "last_run_meant_for": _time(schedule.last_meant_at),
+        "last_result": schedule.last_outcome,
+        "last_run": told(str(last_text(schedule))),
+        "last_task_id": str(task.pk) if task is not None else None,
+        "last_task_status": task.status if task is not None else None,
+        "created_by": schedule.created_by,
+        "created_at": _time(schedule.created_at),
     }
 
 

@@ -9,8 +9,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from importer.api_requests import AdjustName, ExchangeName, KindName, StatusName
+from importer.api_requests import AdjustName, ExchangeName, KindName, StatusName, WhenName
 
+# A class with a field ``date`` cannot say ``date`` for its type.
+ISODate = date
 Count = Annotated[int, Field(ge=0)]
 Absent = SkipJsonSchema[None]
 
@@ -84,6 +86,47 @@ class OneTask(Answer):
 
 class Tasks(Answer):
     data: list[Task]
+    total: Count
+
+
+class ScheduleRow(Row):
+    schedule_id: int
+    name: str
+    when: WhenName
+    time: str | None
+    weekday: int | None
+    date: Annotated[ISODate | None, Field(description="of a single run")]
+    cron: str | None
+    kind: KindName
+    symbols: list[str] | None
+    source: str | None
+    start_date: ISODate | None
+    end_date: ISODate | None
+    path: str | None
+    refresh: bool
+    priority: int
+    description: Annotated[str, Field(description="when and what, in words")]
+    note: Annotated[str, Field(description="what to know about it; often empty")]
+    paused: bool
+    next_run_at: Annotated[datetime | None, Field(description="null while paused, and after a single run")]
+    next_run_assumed: Annotated[bool, Field(description="the exchange's calendar is not published that far")]
+    next_run: Annotated[str, Field(description="the same in words; why it waits when it is due")]
+    last_run_at: datetime | None
+    last_run_meant_for: Annotated[datetime | None, Field(description="null when it was run by hand")]
+    last_result: Literal["", "started", "joined", "refused"]
+    last_run: Annotated[str, Field(description="the last run in words, with the reason if it could not start")]
+    last_task_id: UUID | None
+    last_task_status: StatusName | None
+    created_by: str
+    created_at: datetime
+
+
+class OneSchedule(Answer):
+    data: ScheduleRow
+
+
+class Schedules(Answer):
+    data: list[ScheduleRow]
     total: Count
 
 

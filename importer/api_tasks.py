@@ -121,7 +121,7 @@ def resume_task(request: HttpRequest, task_id: str, body: NoBody = NoBody()) -> 
 @strict
 def retry_task(request: HttpRequest, task_id: str, body: NoBody = NoBody()) -> HttpResponse:  # noqa: B008
     """The new task's ``retry_of`` names this one. 409 if nothing failed, or while it has not ended."""
-    return _submitted(retry(task_id, by=caller(request)))
+    return submitted(retry(task_id, by=caller(request)))
 
 
 def caller(request: HttpRequest) -> str:
@@ -143,10 +143,11 @@ def _common(body: UpdateBody) -> dict[str, Any]:
 def _start(request: HttpRequest, kind: Kind, **wanted: Any) -> HttpResponse:
     task_request = build_request(kind, **wanted)
     check_space(task_request)
-    return _submitted(submit(task_request, by=caller(request)))
+    return submitted(submit(task_request, by=caller(request)))
 
 
-def _submitted(submission: Submission) -> HttpResponse:
+def submitted(submission: Submission) -> HttpResponse:
+    """Answer with the task that was made or joined, and hand it out."""
     # After the transaction: the row stands, and the cluster finds it also if this fails.
     dispatch_soon()
     task = submission.task

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.utils.translation import gettext_noop
 
+from importer.api_paths import told_path
 from importer.exceptions import BadRequest
 from importer.models import Kind, TaskSchedule
 from importer.schedule_rules import Rule
@@ -89,7 +90,8 @@ def checked_order(
         kind, start=start, end=end, symbols=symbols or None, source=source, path=path, refresh=refresh,
         priority=priority, now=run_at, may_be_empty=True,
     )  # fmt: skip
-    return Order(kind, given.symbols, source or None, start, end, path or None, refresh, priority)
+    # As it is named below BARVAULT_FILES_ROOT, wherever that is when it runs.
+    return Order(kind, given.symbols, source or None, start, end, told_path(given.path), refresh, priority)
 
 
 def checked_kind(kind: str) -> Kind:

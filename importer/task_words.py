@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 from django.utils.translation import gettext_noop
 
@@ -33,7 +35,12 @@ _ASKED = {
 
 def kind_text(task: ImportTask) -> Text:
     """Return the task's kind in words."""
-    return Text(_KINDS[Kind(task.kind)])
+    return kind_words(task.kind)
+
+
+def kind_words(kind: str) -> Text:
+    """Return a kind of task in words."""
+    return Text(_KINDS[Kind(kind)])
 
 
 def state_text(task: ImportTask) -> Text:
@@ -49,18 +56,21 @@ def state_text(task: ImportTask) -> Text:
     return Text(_STATES[Status(task.status)])
 
 
+def stocks_value(symbols: Sequence[str] | None) -> Any:
+    """Return a value for a Text that says which stocks: all, a few by name, more by number."""
+    if symbols is None:
+        return word(gettext_noop("all stocks"))
+    if len(symbols) <= 3:
+        return ", ".join(symbols)
+    return counted(len(symbols), "%(count)s stock", "%(count)s stocks")
+
+
 def request_text(task: ImportTask) -> Text:
     """Return what the task is to do: kind, days, stocks and source."""
     kept = task.parameters
-    symbols = kept.get("symbols")
     values = {"kind": word(_KINDS[Kind(task.kind)]), "end": kept.get("end", "")}
     values["source"] = word(label_of(kept.get("source", "")))
-    if symbols is None:
-        values["stocks"] = word(gettext_noop("all stocks"))
-    elif len(symbols) <= 3:
-        values["stocks"] = ", ".join(symbols)
-    else:
-        values["stocks"] = counted(len(symbols), "%(count)s stock", "%(count)s stocks")
+    values["stocks"] = stocks_value(kept.get("symbols"))
     if task.kind == Kind.UPDATE or not kept.get("start"):
         return Text(gettext_noop("%(kind)s of %(stocks)s until %(end)s, source: %(source)s"), values)
     values["start"] = date.fromisoformat(kept["start"]).isoformat()

@@ -28,6 +28,12 @@ class Caller:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self._client.post(API + address, content, content_type="application/json")
 
+    def patch(self, address: str, body: Any) -> HttpResponse:
+        return self._client.patch(API + address, json.dumps(body).encode(), content_type="application/json")
+
+    def delete(self, address: str) -> HttpResponse:
+        return self._client.delete(API + address)
+
     def call(self, method: str, address: str) -> HttpResponse:
         """Send another method to any address of the server."""
         return self._client.generic(method, address)

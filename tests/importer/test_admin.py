@@ -28,7 +28,7 @@ from importer.models import (
     Status,
     Transition,
 )
-from tests.importer.factories import make_chunk, make_task
+from tests.importer.factories import make_chunk, make_schedule, make_task
 
 pytestmark = pytest.mark.django_db
 
@@ -65,6 +65,7 @@ def rows() -> dict[str, Any]:
             source="sina", breaker=Breaker.OPEN, open_until=now + timedelta(hours=1), refusals=5,
             reason_id="It refused.",
         ),
+        "taskschedule": make_schedule(7, last_task=task),
     }  # fmt: skip
 
 

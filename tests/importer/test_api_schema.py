@@ -13,9 +13,10 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from config.wsgi import application
 from importer.models import Failure, Status
 from marketdata.models import Stock
-from tests.importer.factories import make_task
+from tests.importer.factories import make_schedule, make_task
 
 TASK = "6ba97c19-778a-4b84-a6d2-9cf96debcf3f"
+SCHEDULE = 41
 
 # The real application closes connections: a transaction around the test would be lost.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -28,6 +29,7 @@ schema = from_wsgi("/api/openapi.json", application)
 def something_stored() -> None:
     task = make_task(id=TASK, status=Status.COMPLETED)
     Failure.objects.create(task=task, symbol="600519.SH", code="bad_data")
+    make_schedule(SCHEDULE, last_task=task)
     Stock.objects.create(
         symbol="600519.SH", code="600519", exchange="SH", name="贵州茅台", bar_count=1,
         first_bar=date(2024, 1, 2), last_bar=date(2024, 1, 2),
@@ -45,7 +47,7 @@ def test_every_answer_is_in_the_document(case: schemathesis.Case) -> None:
     case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
 
-KNOWN = {"task_id": TASK, "symbol": "600519"}
+KNOWN = {"task_id": TASK, "symbol": "600519", "schedule_id": str(SCHEDULE)}
 OPERATIONS = [(path, method) for path, methods in schema.raw_schema["paths"].items() for method in methods]
 
 
