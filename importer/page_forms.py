@@ -47,7 +47,7 @@ class ImportForm:
             start=data.get("start_date", "").strip(),
             end=data.get("end_date", "").strip(),
             symbols=data.get("symbols", "").strip(),
-            source=data.get("source", settings.SOURCE).strip(),
+            source=data.get("source", default_source()).strip(),
             path=data.get("path", "").strip(),
             refresh=data.get("refresh", "") == "1",
         )
@@ -76,6 +76,12 @@ class ImportForm:
             return DEFAULT_START, None
         # Files say themselves where they begin.
         return (None if self.path and self._reads_files() else EARLIEST), None
+
+
+def default_source() -> str:
+    """Return the source that is chosen on the first visit: the configured one, if the form offers it."""
+    names = [name for name, _label in source_choices()]
+    return settings.SOURCE if settings.SOURCE in names else names[0]
 
 
 def source_choices() -> list[tuple[str, str]]:

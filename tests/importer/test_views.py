@@ -118,6 +118,11 @@ def test_a_simulated_market_offers_no_real_source(browser: Client) -> None:
     assert "Eastmoney" not in shown(browser)
 
 
+def test_on_a_simulated_market_the_first_estimate_is_of_that_market(browser: Client) -> None:
+    claim_origin(simulated=True)
+    assert "real data are not stored beside it" not in shown(browser, "/data/")
+
+
 def test_a_press_on_the_button_makes_a_task_and_comes_back_to_the_page(browser: Client) -> None:
     assert post(browser, "/data/import/", range="2021", source="simulated") == (302, "/data/")
     task = ImportTask.objects.get()
