@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from config.hidden import Hidden
 
 
 class EnvironmentValues(environ.Env):  # type: ignore[misc]
@@ -30,6 +34,27 @@ class EnvironmentValues(environ.Env):  # type: ignore[misc]
         except ValueError as error:
             raise _not_readable(var, "a list of NAME=NUMBER, separated by commas") from error
 
+    def clock(self, var: str, default: str = "") -> time | None:
+        """Return a time of day such as ``18:30``; None when the variable is empty."""
+        text = self.str(var, default=default).strip()
+        return _clock(var, text) if text else None
+
+    def hours(self, var: str) -> tuple[time, time] | None:
+        """Return the two times of day of ``22:30-07:30``; None when the variable is not set."""
+        text = self.str(var, default="").strip()
+        if not text:
+            return None
+        begin, dash, end = text.partition("-")
+        if not dash:
+            raise _not_readable(var, "two times of day: write 22:30-07:30")
+        return _clock(var, begin), _clock(var, end)
+
+    def addresses(self, var: str) -> list[Hidden]:
+        """Return addresses such as ``mailtos://…``, separated by spaces or commas (which may also be in them)."""
+        text = self.str(var, default="").strip()
+        parts = re.split(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)", text)
+        return [Hidden(part) for part in dict.fromkeys(part.strip(" ,") for part in parts) if part]
+
     def db_url(self, var: str, default: Any = environ.Env.NOTSET) -> dict[str, Any]:
         """Return a database as Django wants it. Raises ImproperlyConfigured for an address that names none."""
         with warnings.catch_warnings():
@@ -50,6 +75,13 @@ def make_folder(path: Path) -> Path:
             f"The folder {path} cannot be made ({error.strerror}). Let this user make it, or set BARVAULT_VAR_DIR."
         ) from error
     return path
+
+
+def _clock(var: str, text: str) -> time:
+    try:
+        return datetime.strptime(text.strip(), "%H:%M").time()  # noqa: DTZ007 a time of day has no zone
+    except ValueError as error:
+        raise _not_readable(var, "a time of day: write 18:30") from error
 
 
 def _not_readable(var: str, kind: str) -> ImproperlyConfigured:

@@ -10,6 +10,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config.addresses import LOOPBACK_NAMES, is_loopback, names_of, origins_of
 from config.environment_values import EnvironmentValues, make_folder
+from config.events import EVENT_KINDS
+from config.hidden import Hidden
 from config.secret_key import read_or_create_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -195,6 +197,24 @@ SIMULATED_STOCKS = env.int("BARVAULT_SIMULATED_STOCKS", default=5400)
 SIMULATED_SEED = env.int("BARVAULT_SIMULATED_SEED", default=1)
 SIMULATED_LATENCY = env.float("BARVAULT_SIMULATED_LATENCY", default=0.15 if DEMO else 0.0)
 SIMULATED_ERROR_RATE = env.float("BARVAULT_SIMULATED_ERROR_RATE", default=0.0)
+
+# Who is told what happened: addresses as apprise takes them. docs/notifications.md
+NOTIFY_URLS = env.addresses("BARVAULT_NOTIFY_URLS")
+NOTIFY_EVENTS = frozenset(env.list("BARVAULT_NOTIFY_EVENTS", default=[])) or EVENT_KINDS
+if unknown_events := sorted(NOTIFY_EVENTS - EVENT_KINDS):
+    raise ImproperlyConfigured(
+        f"BARVAULT_NOTIFY_EVENTS names {', '.join(unknown_events)}; it may name {', '.join(sorted(EVENT_KINDS))}."
+    )
+# Nothing is sent in these hours; what happens then is sent when they end.
+NOTIFY_QUIET = env.hours("BARVAULT_NOTIFY_QUIET")
+# One message a day in place of one per event; alarms are sent at once all the same.
+NOTIFY_DIGEST = env.clock("BARVAULT_NOTIFY_DIGEST")
+# The bars of a trading day that are not there by then are missed.
+NOTIFY_MISSING_AT = env.clock("BARVAULT_NOTIFY_MISSING_AT", default="20:00")
+# A dead man's switch: asked after each good update, with /fail after a failed one.
+PING_URL = Hidden(env.str("BARVAULT_PING_URL", default=""))
+# Where people reach the pages: messages link to it.
+BASE_URL = env.str("BARVAULT_BASE_URL", default="").rstrip("/") or f"http://127.0.0.1:{PORT}"
 
 LANGUAGE_CODE = "zh-hans"
 LANGUAGES = [("zh-hans", "简体中文"), ("en", "English")]

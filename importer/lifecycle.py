@@ -20,6 +20,7 @@ from importer.dbtime import db_now
 from importer.exceptions import NotAllowedNow, UnknownTask
 from importer.leases import lease_over
 from importer.models import ACTIVE, FINISHED, Action, Failure, ImportChunk, ImportTask, LaneSlot, Status, Transition
+from importer.notify.events import task_ended
 from marketdata.texts import Text, word
 
 # Which states a person may act on, and what then happens, is decided here alone.
@@ -195,7 +196,11 @@ def _ask(
 
 
 def _end_running(task_id: UUID, target: Status, reason: Text, *, message: Text, **updates: Any) -> bool:
-    return _leave_running(task_id, target, reason, message, finished_at=db_now(), **updates)
+    with transaction.atomic():
+        won = _leave_running(task_id, target, reason, message, finished_at=db_now(), **updates)
+        if won:
+            task_ended(ImportTask.objects.get(pk=task_id))
+    return won
 
 
 def _leave_running(task_id: UUID, target: Status, reason: Text, message: Text, *, by: str = "", **updates: Any) -> bool:

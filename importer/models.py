@@ -12,6 +12,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+# Django looks for models here.
+from importer.notify import models as _notices  # noqa: F401
 from importer.schedule_rules import Rule, When
 from marketdata.texts import Text
 

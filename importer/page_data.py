@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -17,19 +17,22 @@ from importer.api_paths import told
 from importer.exceptions import BadRequest
 from importer.hosts import live_hosts, missed_hosts
 from importer.models import ACTIVE, FINISHED, Action, Failure, Host, ImportTask, Kind, LaneSlot, Status
+from importer.notify.outbox import given_up_since
 from importer.page_words import SourceLine, source_lines, source_names_text, spoken_text, turn_text
 from importer.sources.registry import auto_order
-from importer.status import DataStatus, Space, data_status, space
+from importer.status import Completeness, DataStatus, Space, completeness, data_status, space
 from importer.task_words import request_text, state_text
-from importer.verdict import Known, Verdict, complete_until, verdict
-from marketdata.models import Origin, Stock
+from importer.verdict import Verdict, verdict
+from marketdata.models import Origin
 from marketdata.store import current_origin
 from marketdata.texts import Text, sentence
-from marketdata.trading_days import last_known_day, trading_days
+from marketdata.trading_days import last_known_day
 
 RECENT_TASKS = 5
 # How long the page says that a task has ended, for people who were away.
 NEWS_FOR = timedelta(hours=24)
+# How long it says that messages reached nobody.
+UNHEARD_FOR = timedelta(days=3)
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ class DataPage:
     """Everything the polled parts of the data page show.
 
     ``leading`` is the running task, else the one whose turn is next, else a paused one. ``spoken`` is what a screen
-    reader is told when it changes.
+    reader is told when it changes. ``unheard`` messages were given up lately.
     """
 
     verdict: Verdict
@@ -139,6 +142,7 @@ class DataPage:
     workers: Workers
     hosts: Sequence[HostLine]
     spoken: Text
+    unheard: int
 
 
 def card_of(task: ImportTask, now: datetime | None = None) -> TaskCard:
@@ -170,7 +174,7 @@ def data_page(now: datetime | None = None, *, seen: str = "") -> DataPage:
     leading = card_of(active[0], now) if active else None
     news = _news(recent, leading, now, seen)
     return DataPage(
-        verdict=_verdict(status, running),
+        verdict=_verdict(completeness(now), running),
         status=status,
         space=space(),
         leading=leading,
@@ -181,6 +185,7 @@ def data_page(now: datetime | None = None, *, seen: str = "") -> DataPage:
         workers=working,
         hosts=host_lines(working),
         spoken=_spoken(leading, news),
+        unheard=given_up_since(now - UNHEARD_FOR),
     )
 
 
@@ -255,17 +260,17 @@ def _waiting(active: Sequence[ImportTask], leading: TaskCard | None, worker_coun
     return shown
 
 
-def _verdict(status: DataStatus, running: ImportTask | None) -> Verdict:
-    newest = status.newest_finished_day
-    trades = Q(bar_count__gt=0) & (Q(delisted_on=None) | Q(delisted_on__gt=newest))
-    counts = Stock.objects.filter(trades).order_by().values("covered_until").annotate(stocks=Count("pk"))
-    known = [Known(row["covered_until"], row["stocks"]) for row in counts]
-    until, _behind = complete_until(known)
-    missing = len(trading_days(until + timedelta(days=1), newest).days) if until and until < newest else 0
+def _verdict(stored: Completeness, running: ImportTask | None) -> Verdict:
     importing = None
     if running is not None and running.kind == Kind.IMPORT and not running.parameters.get("symbols"):
         importing = (running.done + running.failed + running.skipped, running.total)
-    return verdict(known, newest=newest, missing_days=missing, assumed=newest > last_known_day(), importing=importing)
+    return verdict(
+        stored.known,
+        newest=stored.newest,
+        missing_days=stored.missing_days,
+        assumed=stored.newest > last_known_day(),
+        importing=importing,
+    )
 
 
 def _news(recent: Sequence[ImportTask], leading: TaskCard | None, now: datetime, seen: str) -> TaskCard | None:

@@ -1,4 +1,4 @@
-"""``serve``: one small process that keeps the web server and the cluster running, and stops both.
+"""``serve``: one small process that keeps the web server, the cluster and the notifier running, and stops them.
 
 It only waits. Each child has a process group of its own, so that Ctrl-C reaches this process alone; it then
 signals the first process of each child, never a group, because a cluster whose members are signalled one by
@@ -167,6 +167,11 @@ def web_child(listener: socket.socket, base_dir: Path, environment: Mapping[str,
 def cluster_child(base_dir: Path, environment: Mapping[str, str]) -> Child:
     """Return the cluster of workers."""
     return Child("cluster", [sys.executable, str(base_dir / "manage.py"), "qcluster"], environment, base_dir)
+
+
+def notifier_child(base_dir: Path, environment: Mapping[str, str]) -> Child:
+    """Return the process that tells people what happened, which goes on when the cluster is dead."""
+    return Child("notifier", [sys.executable, "-m", "importer.notify.process"], environment, base_dir)
 
 
 def _how(status: int) -> str:

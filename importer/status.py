@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
@@ -14,8 +15,9 @@ from django.db.models import Count, Max, Min, Q, Sum
 from django.utils import timezone
 
 from importer.models import ImportTask, Status
+from importer.verdict import Known, complete_until
 from marketdata.models import Stock
-from marketdata.trading_days import newest_finished_day
+from marketdata.trading_days import newest_finished_day, trading_days
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,28 @@ def data_status(now: datetime | None = None) -> DataStatus:
         newest_finished_day=newest,
         stocks_up_to_date=sums["up_to_date"],
     )
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """``until``: the newest day until which (nearly) every stock that trades is known; ``behind`` are older."""
+
+    until: date | None
+    behind: int
+    newest: date
+    missing_days: int
+    known: Sequence[Known]
+
+
+def completeness(now: datetime) -> Completeness:
+    """Return how far what is stored is complete, against the newest finished day."""
+    newest = newest_finished_day(now)
+    trades = Q(bar_count__gt=0) & (Q(delisted_on=None) | Q(delisted_on__gt=newest))
+    counts = Stock.objects.filter(trades).order_by().values("covered_until").annotate(stocks=Count("pk"))
+    known = [Known(row["covered_until"], row["stocks"]) for row in counts]
+    until, behind = complete_until(known)
+    missing = len(trading_days(until + timedelta(days=1), newest).days) if until and until < newest else 0
+    return Completeness(until, behind, newest, missing, known)
 
 
 def active_task() -> ImportTask | None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from importer import task_views, views
+from importer import notify_views, task_views, views
 
 urlpatterns = [
     path("", views.data, name="home"),
@@ -11,6 +11,8 @@ urlpatterns = [
     path("data/estimate/", views.estimate, name="estimate"),
     path("data/import/", views.start, {"kind": "import"}, name="start_import"),
     path("data/update/", views.start, {"kind": "update"}, name="start_update"),
+    path("data/notifications/", notify_views.notifications, name="notifications"),
+    path("data/notifications/test/", notify_views.test, name="test_notification"),
     path("data/tasks/", task_views.tasks, name="tasks"),
     path("data/tasks/live/", task_views.tasks_live, name="tasks_live"),
     path("data/tasks/<uuid:task_id>/", task_views.task, name="task"),

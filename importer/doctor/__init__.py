@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from django.utils.translation import gettext_noop
 
-from importer.doctor import database, installation, surroundings, work
+from importer.doctor import database, installation, messages, surroundings, work
 from importer.doctor.facts import Fact, Verdict, broken
 from marketdata.texts import Text
 
@@ -44,6 +44,7 @@ WITH_DATABASE: Sequence[Check] = (
     work.sources,
     surroundings.exposure,
     surroundings.calendar,
+    messages.receivers_of_messages,
 )
 
 

@@ -38,6 +38,7 @@ ROLES = {
     "bv-serve": "supervisor",
     "bv-web": "web",
     "bv-cluster": "cluster",
+    "bv-notifier": "notifier",
     "bv-dispatcher": "dispatcher",
     "bv-sentinel": "sentinel",
     "bv-idle": "idle",

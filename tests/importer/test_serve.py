@@ -152,6 +152,7 @@ def test_without_web_there_are_only_workers(installation: Installation) -> None:
     installation.start_serve("--no-web")
     roles = Counter(process.role for process in installation.processes())
     assert roles["web"] == 0
+    assert roles["notifier"] == 1
     assert roles["idle"] == 2
 
 

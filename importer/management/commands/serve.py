@@ -16,7 +16,7 @@ from config.safety import exposure_problem
 from importer.belonging import join
 from importer.listening import open_listening_socket, url_of
 from importer.management.base import Exit, ExplainingCommand, whole_number
-from importer.serving import Child, Supervisor, cluster_child, web_child
+from importer.serving import Child, Supervisor, cluster_child, notifier_child, web_child
 
 
 class Command(ExplainingCommand):
@@ -50,8 +50,10 @@ class Command(ExplainingCommand):
             listener = self._listen(options["host"], options["port"])
             # The settings of the web server follow the address: who must log in, which names it answers to.
             address = {"BARVAULT_HOST": options["host"], "BARVAULT_PORT": str(listener.getsockname()[1])}
-            children.append(web_child(listener, settings.BASE_DIR, {**environment, **address}))
+            environment |= address
+            children.append(web_child(listener, settings.BASE_DIR, environment))
         children.append(cluster_child(settings.BASE_DIR, environment))
+        children.append(notifier_child(settings.BASE_DIR, environment))
         connections.close_all()
         Supervisor(children, ready=lambda: self._say_ready(listener)).run()
         return Exit.OK

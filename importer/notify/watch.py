@@ -1,0 +1,149 @@
+"""What nobody's transaction can tell: a day that did not come, a source that refuses for long, findings that are new.
+
+Each is derived from the tables and written down once; looking again does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext_noop
+
+from importer.hosts import live_workers
+from importer.models import Breaker, Failure, ImportTask, SourceState, Status
+from importer.notify.events import record
+from importer.notify.models import Event, Notice
+from importer.notify.rules import EXCHANGE_TIME
+from importer.page_words import code_text
+from importer.sources.labels import label_of
+from importer.status import active_task, completeness
+from importer.task_words import request_text
+from marketdata.texts import Text, counted, moment, sentence, word
+from marketdata.trading_days import is_assumed, newest_finished_day
+
+# A rest of so long comes after some ten minutes of refusals, or because the source asked for it.
+LONG_REST = timedelta(minutes=30)
+# A finding that was listed within this time is not new.
+KNOWN_FOR = timedelta(days=90)
+_KINDS_SHOWN = 5
+
+_MISSING = gettext_noop("The bars of %(day)s are not there: what is stored is complete until %(until)s.")
+_ASSUMED = gettext_noop("That this is a trading day is only assumed.")
+
+
+def missing_day(now: datetime, *, in_sight_since: datetime | None = None) -> bool:
+    """Write down that the newest finished day is not there though it is late enough; say whether that is new.
+
+    The next morning somebody who was away gets the time to catch up: half an hour after ``in_sight_since``, when
+    this process began. An empty database misses nothing.
+    """
+    at = settings.NOTIFY_MISSING_AT
+    local = now.astimezone(EXCHANGE_TIME)
+    if at is None:
+        return False
+    newest = newest_finished_day(now)
+    if now < datetime.combine(newest, at, EXCHANGE_TIME):
+        return False
+    if newest < local.date() and in_sight_since is not None and now - in_sight_since < LONG_REST:
+        return False
+    key = f"missing:{newest.isoformat()}"
+    if Notice.objects.filter(key=key).exists():
+        return False
+    stored = completeness(now)
+    if stored.until is None or stored.until >= newest:
+        return False
+    lines = [Text(_MISSING, {"day": newest.isoformat(), "until": stored.until.isoformat()}), *_why()]
+    if is_assumed(newest):
+        lines.append(Text(_ASSUMED))
+    return record(key, Event.MISSING, lines)
+
+
+def refusing_sources(now: datetime) -> int:
+    """Write down which sources rest for long, at most once a day each; return how many are new."""
+    day = now.astimezone(EXCHANGE_TIME).date().isoformat()
+    long_rest = min(LONG_REST, timedelta(seconds=settings.BREAKER_LONGEST_REST))
+    found = 0
+    for state in SourceState.objects.filter(breaker=Breaker.OPEN, open_until__gt=now).exclude(last_trouble_at=None):
+        if state.open_until is None or state.last_trouble_at is None:
+            continue
+        if state.open_until - state.last_trouble_at >= long_rest:
+            lines = [Text("%(reason)s.", {"reason": sentence(Text(state.reason_id, state.reason_values))})]
+            if state.last_success_at is not None:
+                answered = gettext_noop("%(source)s answered last at %(time)s.")
+                values = {"source": word(label_of(state.source)), "time": moment(state.last_success_at)}
+                lines.append(Text(answered, values))
+            found += record(f"source:{state.source}:{day}", Event.SOURCE, lines)
+    return found
+
+
+def new_findings(now: datetime) -> int:
+    """Write down what tasks found that no earlier one had listed; return how many tasks found something new.
+
+    A task is looked at once: its notice of having ended is the mark.
+    """
+    found = 0
+    ended = Notice.objects.filter(event__in=(Event.COMPLETED, Event.FAILURES), created_at__gt=now - timedelta(days=1))
+    ended = ended.filter(task__failures__finding=True)
+    for notice in ended.select_related("task").distinct():
+        key = f"findings:{notice.task_id}"
+        if notice.task is None or Notice.objects.filter(key=key).exists():
+            continue
+        lines = list(_finding_lines(notice.task))
+        found += bool(lines) and record(key, Event.FINDINGS, lines, task=notice.task)
+    return found
+
+
+def _why() -> Iterator[Text]:
+    """Yield what is known about why the day is missing."""
+    active = active_task()
+    if not live_workers():
+        yield Text(gettext_noop("No worker is alive: start `python manage.py serve`."))
+    if active is None:
+        last = ImportTask.objects.exclude(finished_at=None).order_by("-finished_at").first()
+        if last is None or last.finished_at is None:
+            yield Text(gettext_noop("No update was started."))
+        else:
+            ended = {"task": sentence(request_text(last)), "at": moment(last.finished_at)}
+            yield Text(gettext_noop("No task waits or runs; the last one ended at %(at)s: %(task)s."), ended)
+        return
+    values: dict[str, Any] = {"task": sentence(request_text(active)), "percent": active.progress}
+    if active.status == Status.RUNNING:
+        yield Text(gettext_noop("A task runs, at %(percent)s %%: %(task)s."), values)
+    elif active.status == Status.PAUSED:
+        yield Text(gettext_noop("A task is paused: %(task)s."), values)
+    else:
+        yield Text(gettext_noop("A task waits for its turn: %(task)s."), values)
+    if active.status == Status.RUNNING and active.waiting_until is not None:
+        yield Text(gettext_noop("Every source rests until %(at)s."), {"at": moment(active.waiting_until)})
+
+
+def _finding_lines(task: ImportTask) -> Iterator[Text]:
+    """Yield one line for each kind of finding of which some are new, and a first line that counts them."""
+    listed = Failure.objects.filter(task=task, finding=True).order_by("id")
+    rows = list(listed.values_list("symbol", "code", "reason_values"))
+    earlier = Failure.objects.filter(finding=True, code__in={code for _symbol, code, _values in rows})
+    earlier = earlier.filter(at__gt=task.created_at - KNOWN_FOR).exclude(task=task)
+    symbols = {symbol for symbol, _code, _values in rows}
+    if len(symbols) <= 500:
+        earlier = earlier.filter(symbol__in=symbols)
+    known = {_identity(*row) for row in earlier.values_list("symbol", "code", "reason_values").iterator()}
+    fresh: dict[str, list[str]] = {}
+    for row in rows:
+        if _identity(*row) not in known:
+            fresh.setdefault(row[1], []).append(row[0])
+    if not fresh:
+        return
+    count = sum(map(len, fresh.values()))
+    yield Text("%(found)s.", {"found": counted(count, "%(count)s new finding", "%(count)s new findings")})
+    for code, stocks in sorted(fresh.items(), key=lambda each: -len(each[1]))[:_KINDS_SHOWN]:
+        named = ", ".join(dict.fromkeys(filter(None, stocks[:_KINDS_SHOWN])))
+        values = {"reason": sentence(code_text(code)), "count": len(stocks), "symbols": named or "-"}
+        yield Text(gettext_noop("%(reason)s: %(count)s (%(symbols)s)."), values)
+
+
+def _identity(symbol: str, code: str, values: dict[str, object]) -> tuple[str, str, str]:
+    """Return what makes a finding the same one: the stock, the kind, and the day it is about."""
+    return symbol, code, str(values.get("date") or values.get("day") or "")

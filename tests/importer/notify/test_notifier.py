@@ -1,0 +1,124 @@
+"""The notifier's rounds with real receivers: down, slow, and back; nothing secret in a log or a row."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import django.db
+import pytest
+from pytest_django import Settings
+
+from config.hidden import Hidden
+from importer.dbtime import db_now
+from importer.models import Status
+from importer.notify import notifier as notifiers
+from importer.notify.events import task_ended
+from importer.notify.models import Delivery, DeliveryState, Notice
+from importer.notify.notifier import Notifier
+from tests.importer.factories import make_task
+from tests.importer.notify.servers import PASSWORD, mail_server, web_hook
+
+pytestmark = pytest.mark.django_db
+
+
+def quiet_notifier() -> Notifier:
+    return Notifier(lambda seconds: None, lambda: False)
+
+
+def ended(**values: object) -> None:
+    task = make_task(
+        status=Status.COMPLETED, total=3, done=3, message_id="Completed: nothing new, %(stocks)s up to date.",
+        message_values={"stocks": 3}, **values,
+    )  # fmt: skip
+    task_ended(task)
+
+
+def rounds_until(notifier: Notifier, condition: Callable[[], object], patience: float = 60.0) -> None:
+    until = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < until
+        notifier.round(db_now())
+        time.sleep(0.05)
+
+
+def states() -> dict[str, str]:
+    return {each.label: each.state for each in Delivery.objects.all()}
+
+
+def retry_now() -> None:
+    Delivery.objects.filter(state=DeliveryState.WAITING).update(next_try_at=db_now() - timedelta(seconds=1))
+
+
+def test_a_receiver_that_is_down_delays_no_other_and_gets_its_message_when_it_is_back(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.COMMAND_LANGUAGE = "en"
+    caplog.set_level(logging.DEBUG)
+    notifier = quiet_notifier()
+    with mail_server() as mails, web_hook() as hook:
+        settings.NOTIFY_URLS = [Hidden(hook.url()), Hidden(mails.url())]
+        hook.status = 503
+        ended()
+        rounds_until(notifier, lambda: mails.texts() and hook.bodies and not notifier._sending)
+        assert states() == {"1: json": DeliveryState.WAITING, "2: mailto": DeliveryState.SENT}
+        hook.status = 200
+        retry_now()
+        rounds_until(notifier, lambda: set(states().values()) == {DeliveryState.SENT})
+        assert len(mails.texts()) == 1
+        assert json.loads(hook.bodies[-1])["title"] == "Barvault: Full import: completed"
+        assert mails.texts()[0][0] == "Barvault: Full import: completed"
+        # What the mail server of the test says is its own affair.
+        said = str([each.getMessage() for each in caplog.records if each.name.partition(".")[0] != "mail"])
+        rows = str([*Notice.objects.values(), *Delivery.objects.values()])
+        for secret in ("token-of-ours", PASSWORD, "somebody", "example.com", str(mails.port), str(hook.port)):
+            assert secret not in said + rows
+
+
+def test_a_slow_receiver_keeps_nobody_waiting(settings: Settings) -> None:
+    notifier = quiet_notifier()
+    with web_hook() as slow, web_hook() as quick:
+        slow.delay = 2.0
+        settings.NOTIFY_URLS = [Hidden(slow.url()), Hidden(quick.url("other"))]
+        ended()
+        rounds_until(notifier, lambda: quick.bodies)
+        assert slow.bodies == []
+        began = time.monotonic()
+        notifier.round(db_now())
+        assert time.monotonic() - began < 1.0
+        rounds_until(notifier, lambda: set(states().values()) == {DeliveryState.SENT})
+
+
+def test_messages_are_in_chinese_where_chinese_is_spoken(settings: Settings) -> None:
+    settings.COMMAND_LANGUAGE = "zh-hans"
+    with web_hook() as hook:
+        settings.NOTIFY_URLS = [Hidden(hook.url())]
+        ended()
+        rounds_until(quiet_notifier(), lambda: hook.bodies)
+        content = json.loads(hook.bodies[0])
+        assert content["title"] == "Barvault: 全量导入：已完成"
+        assert "http://127.0.0.1:5000/data/tasks/" in content["message"]
+
+
+def test_a_database_that_has_not_answered_for_long_is_told_past_the_outbox(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.COMMAND_LANGUAGE = "en"
+    monkeypatch.setattr(notifiers, "OUTAGE_PATIENCE", 0.0)
+    monkeypatch.setattr(django.db.connections, "close_all", lambda: None)
+
+    def broken(_self: Notifier, _now: object) -> None:
+        raise django.db.OperationalError(str(sqlite3.OperationalError("unable to open database file")))
+
+    monkeypatch.setattr(Notifier, "round", broken)
+    with web_hook() as hook:
+        settings.NOTIFY_URLS = [Hidden(hook.url())]
+        until = time.monotonic() + 60
+        stopped = lambda: bool(hook.bodies) or time.monotonic() > until  # noqa: E731
+        Notifier(lambda seconds: time.sleep(0.05), stopped).run()
+        (body,) = hook.bodies
+    assert "unable to open database file" in json.loads(body)["message"]
