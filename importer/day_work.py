@@ -13,7 +13,7 @@ from django.db import transaction
 from importer.chunks import Claim, advance, reorder
 from importer.dbtime import db_now
 from importer.models import ImportTask
-from importer.snapshot_parts import kept_table
+from importer.snapshot_parts import Piece, kept_table
 from importer.snapshot_rows import DayTable, Decision, Row, decide
 from importer.sources.registry import get_source
 from importer.sources.rows import EXACT
@@ -28,7 +28,7 @@ STOCKS_AT_ONCE = 300
 class MarketDay:
     """A proven snapshot as lanes use it. ``open_ex_rights``: the exchange's previous closes that nothing explains."""
 
-    source: str
+    pieces: tuple[Piece, ...]
     simulated: bool
     day: date
     previous_day: date
@@ -47,12 +47,16 @@ class MarketDay:
             explained=symbol in self.explained,
         )
 
-    def as_parameters(self, parts: tuple[str, ...]) -> dict[str, Any]:
+    def source_of(self, symbol: str) -> str:
+        """Return the source that showed the stock's exchange; the first one for an exchange that none showed."""
+        of_exchange = (piece.source for piece in self.pieces if symbol.endswith(piece.exchange))
+        return next(of_exchange, self.pieces[0].source)
+
+    def as_parameters(self) -> dict[str, Any]:
         """Return what the task's row keeps: all but the table, whose parts are kept apart."""
         return {
-            "source": self.source,
             "day": self.day.isoformat(),
-            "parts": list(parts),
+            "pieces": [[piece.source, piece.part, piece.exchange] for piece in self.pieces],
             "explained": sorted(self.explained),
             "open_ex_rights": dict(self.open_ex_rights),
         }
@@ -73,13 +77,15 @@ def market_day(task: ImportTask) -> MarketDay | None:
     kept = task.parameters.get("snapshot")
     if not kept:
         return None
-    day, source = date.fromisoformat(kept["day"]), get_source(kept["source"])
+    day, pieces = date.fromisoformat(kept["day"]), _pieces(kept)
+    sources = {piece.source: get_source(piece.source) for piece in pieces}
+    precision = {name: getattr(source, "precision", EXACT) for name, source in sources.items()}
     return MarketDay(
-        source=source.name,
-        simulated=source.simulated,
+        pieces=pieces,
+        simulated=any(source.simulated for source in sources.values()),
         day=day,
         previous_day=previous_trading_day(day) or day,
-        table=kept_table(source.name, day, kept["parts"], getattr(source, "precision", EXACT)),
+        table=kept_table(pieces, day, precision),
         explained=frozenset(kept["explained"]),
         open_ex_rights=kept["open_ex_rights"],
     )
@@ -107,17 +113,20 @@ def store_decided(market: MarketDay, claimed: Claim) -> Decided | None:
             *decided,
             *(symbol for symbol in ahead if decisions[symbol] == Decision.ASK),
         )
-        store_day(
-            market.day,
-            [found[symbol] for symbol in stored],
-            _frame([market.table.rows[symbol] for symbol in stored]),
-            without_bar=[found[symbol] for symbol in decided if decisions[symbol] == Decision.SUSPENDED],
-            source=market.source,
-            simulated=market.simulated,
-        )
+        without_bar = [found[symbol] for symbol in decided if decisions[symbol] == Decision.SUSPENDED]
         by_source = dict(claimed.by_source)
-        if stored:
-            by_source[market.source] = by_source.get(market.source, 0) + len(stored)
+        for source in dict.fromkeys(piece.source for piece in market.pieces):
+            shown = [symbol for symbol in stored if market.source_of(symbol) == source]
+            store_day(
+                market.day,
+                [found[symbol] for symbol in shown],
+                _frame([market.table.rows[symbol] for symbol in shown]),
+                without_bar=[each for each in without_bar if market.source_of(each.symbol) == source],
+                source=source,
+                simulated=market.simulated,
+            )
+            if shown:
+                by_source[source] = by_source.get(source, 0) + len(shown)
         if symbols != claimed.symbols:
             reorder(claimed, symbols)
         advance(
@@ -131,6 +140,13 @@ def store_decided(market: MarketDay, claimed: Claim) -> Decided | None:
         )
     now_held = replace(claimed, symbols=symbols, cursor=claimed.cursor + len(decided), by_source=by_source)
     return Decided(now_held, len(decided), len(stored), decided[-1])
+
+
+def _pieces(kept: Mapping[str, Any]) -> tuple[Piece, ...]:
+    if "pieces" in kept:
+        return tuple(Piece(*piece) for piece in kept["pieces"])
+    # Planned before an exchange could come from another source than the rest.
+    return tuple(Piece(kept["source"], part, part) for part in kept["parts"])
 
 
 def _frame(rows: list[Row]) -> pd.DataFrame:

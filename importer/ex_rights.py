@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -77,17 +77,16 @@ def explains(actions: Iterable[Action], close: float, prev_close: float) -> bool
     return found and abs(round_half_up(price) - prev_close) <= max(TICK, SHARE * prev_close)
 
 
-def note_previous_closes(ex_rights: ExRights, day: date, *, source: str, simulated: bool) -> None:
+def note_previous_closes(ex_rights: ExRights, day: date, *, source_of: Callable[[str], str], simulated: bool) -> None:
     """Keep the exchange's previous close with the actions of ``day``, as their proof."""
     published = {**ex_rights.explained, **ex_rights.quiet}
     with_action = CorporateAction.objects.filter(ex_date=day).values_list("stock__symbol", flat=True)
-    known = [
-        ListedAction(symbol, Action(day, previous_close=published[symbol]))
-        for symbol in with_action
-        if symbol in published
-    ]
-    if known:
-        save_actions(known, source=source, simulated=simulated)
+    known: dict[str, list[ListedAction]] = defaultdict(list)
+    for symbol in with_action:
+        if symbol in published:
+            known[source_of(symbol)].append(ListedAction(symbol, Action(day, previous_close=published[symbol])))
+    for source, actions in known.items():
+        save_actions(actions, source=source, simulated=simulated)
 
 
 def note_open(

@@ -10,11 +10,11 @@ from typing import Any
 
 from importer.company_actions import refresh_actions
 from importer.day_work import MarketDay
-from importer.ex_rights import ExRights, find_ex_rights, note_previous_closes
+from importer.ex_rights import find_ex_rights, note_previous_closes
 from importer.snapshot_names import without_mark
 from importer.snapshot_rows import Decision
-from importer.snapshot_taking import WORTH_A_SNAPSHOT, Taken, snapshot_source, take_snapshot
-from importer.sources.base import ListedStock, SnapshotSource, Source, SourceError
+from importer.snapshot_taking import WORTH_A_SNAPSHOT, Taken, snapshot_sources, take_snapshot
+from importer.sources.base import ListedStock, Source, SourceError
 from importer.task_requests import TaskRequest
 from marketdata.models import Stock
 from marketdata.store import Standing, save_listing, standings
@@ -62,21 +62,21 @@ def plan_update(
     moment = now()
     previous_day = previous_trading_day(request.end) or request.end
     by_one_day = sum(each.known_until >= previous_day for each in lacking)
-    source = snapshot_source(request, sources, moment)
-    if source is not None and by_one_day >= WORTH_A_SNAPSHOT:
+    shown_by = snapshot_sources(request, sources, moment)
+    if shown_by and by_one_day >= WORTH_A_SNAPSHOT:
         say(request.end)
-        taken = take_snapshot(source, sources, known, day=request.end, previous_day=previous_day, now=now)
-        return _by_snapshot(source, sources, taken, previous_day)
+        taken = take_snapshot(shown_by, sources, known, day=request.end, previous_day=previous_day, now=now)
+        return _by_snapshot(sources, taken, previous_day, simulated=shown_by[0].simulated)
     return _one_by_one(sources, lacking, moment.astimezone(EXCHANGE_TIME).date())
 
 
-def _by_snapshot(source: SnapshotSource, sources: Sequence[Source], taken: Taken, previous_day: date) -> UpdatePlan:
+def _by_snapshot(sources: Sequence[Source], taken: Taken, previous_day: date, *, simulated: bool) -> UpdatePlan:
     known, findings = taken.standings, list(taken.refused)
-    if not taken.parts:
+    if not taken.pieces:
         return UpdatePlan(sorted(known), findings=findings)
     new = _newly_listed(taken, known)
     if new:
-        save_listing(new, simulated=source.simulated)
+        save_listing(new, simulated=simulated)
     current = {symbol: each for symbol, each in known.items() if previous_day <= each.known_until < taken.day}
     ex_rights = find_ex_rights(taken.table, current, taken.day)
     missed = [each for each in known.values() if each.known_until < previous_day and each.delisted_on is None]
@@ -86,34 +86,22 @@ def _by_snapshot(source: SnapshotSource, sources: Sequence[Source], taken: Taken
         problem = refresh_actions(sources, since or taken.day, today=taken.day)
         findings += [problem] if problem else []
         ex_rights = find_ex_rights(taken.table, current, taken.day)
-    note_previous_closes(ex_rights, taken.day, source=source.name, simulated=source.simulated)
-    return _laid_out(source, taken, known, new, ex_rights, previous_day, findings)
-
-
-def _laid_out(
-    source: SnapshotSource,
-    taken: Taken,
-    known: Mapping[str, Standing],
-    new: Sequence[ListedStock],
-    ex_rights: ExRights,
-    previous_day: date,
-    findings: Sequence[Text],
-) -> UpdatePlan:
     day = MarketDay(
-        source=source.name,
-        simulated=source.simulated,
+        pieces=taken.pieces,
+        simulated=simulated,
         day=taken.day,
         previous_day=previous_day,
         table=taken.table,
         explained=frozenset(ex_rights.explained),
         open_ex_rights=ex_rights.open,
     )
+    note_previous_closes(ex_rights, taken.day, source_of=day.source_of, simulated=simulated)
     together: list[str] = []
     singly = [stock.symbol for stock in new]
     for symbol in sorted(known):
         asked = day.decide(symbol, known[symbol]) == Decision.ASK
         (singly if asked else together).append(symbol)
-    return UpdatePlan(singly, together, day.as_parameters(taken.parts), findings)
+    return UpdatePlan(singly, together, day.as_parameters(), findings)
 
 
 def _one_by_one(sources: Sequence[Source], lacking: Sequence[Standing], today: date) -> UpdatePlan:

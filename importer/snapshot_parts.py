@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -41,14 +42,29 @@ def forget_part(source: str, day: date, part: str) -> None:
     SnapshotPart.objects.filter(source=source, day=day, part=part).delete()
 
 
-def kept_table(source: str, day: date, parts: Sequence[str], precision: Precision) -> DayTable:
-    """Return the kept parts as one table."""
+@dataclass(frozen=True)
+class Piece:
+    """One exchange ("": all of them) of a part that a source showed."""
+
+    source: str
+    part: str
+    exchange: str
+
+
+def kept_table(pieces: Sequence[Piece], day: date, precision_of: Mapping[str, Precision]) -> DayTable:
+    """Return the kept pieces as one table; ``precision_of`` is by source."""
     tables = [
-        read_table(rows, day=day, precision=precision)
-        for part in parts
-        if (rows := kept_part(source, day, part)) is not None
+        of_exchange(read_table(rows, day=day, precision=precision_of[piece.source]), piece.exchange)
+        for piece in pieces
+        if (rows := kept_part(piece.source, day, piece.part)) is not None
     ]
     return joined(tables)
+
+
+def of_exchange(table: DayTable, exchange: str) -> DayTable:
+    """Return the rows of one exchange ("": all of them)."""
+    rows = {symbol: row for symbol, row in table.rows.items() if symbol.endswith(exchange)}
+    return DayTable(rows, frozenset(symbol for symbol in table.doubtful if symbol.endswith(exchange)))
 
 
 def joined(tables: Sequence[DayTable]) -> DayTable:

@@ -16,13 +16,13 @@ from django.utils.translation import gettext_noop
 from importer.asking import AllSourcesRest, NoSourceAnswered, ask
 from importer.models import Kind
 from importer.snapshot_names import follow_names
-from importer.snapshot_parts import forget_part, joined, keep_part, kept_part
+from importer.snapshot_parts import Piece, forget_part, joined, keep_part, kept_part, of_exchange
 from importer.snapshot_rows import DayTable, Row, objection, probe_objection, probes_of, read_table
 from importer.sources.base import SnapshotSource, Source, SourceError
 from importer.sources.labels import label_of
 from importer.sources.rows import EXACT
 from importer.task_requests import TaskRequest
-from marketdata.models import Stock
+from marketdata.models import Exchange, Stock
 from marketdata.store import Standing
 from marketdata.store import standings as read_standings
 from marketdata.texts import Text, sentence, word
@@ -44,34 +44,33 @@ _UNCONFIRMED = gettext_noop("No source confirmed it: %(reason)s")
 
 @dataclass(frozen=True)
 class Taken:
-    """What a snapshot of ``day`` came to: the ``parts`` that are proven, their table, and why others were not used.
+    """What the snapshots of ``day`` came to: the ``pieces`` that are proven, their table, and why others were not used.
 
-    ``standings``: of the stored stocks, by the codes that it shows.
+    ``standings``: of the stored stocks, by the codes that are shown.
     """
 
-    source: str
     day: date
-    parts: tuple[str, ...]
+    pieces: tuple[Piece, ...]
     table: DayTable
     standings: Mapping[str, Standing]
     refused: tuple[Text, ...] = ()
 
 
-def snapshot_source(request: TaskRequest, sources: Sequence[Source], now: datetime) -> SnapshotSource | None:
-    """Return the source whose snapshot an update takes at ``now``; None when it has to go stock by stock.
+def snapshot_sources(request: TaskRequest, sources: Sequence[Source], now: datetime) -> list[SnapshotSource]:
+    """Return the sources whose snapshots an update takes at ``now``, in order; none when it has to go stock by stock.
 
     It is for the whole market and its end is today's session, which is over.
     """
     today = now.astimezone(EXCHANGE_TIME).date()
     if request.kind != Kind.UPDATE or request.symbols is not None or request.refresh or request.end != today:
-        return None
+        return []
     if not is_trading_day(today) or not is_final(today, now):
-        return None
-    return next((source for source in sources if isinstance(source, SnapshotSource)), None)
+        return []
+    return [source for source in sources if isinstance(source, SnapshotSource)]
 
 
 def take_snapshot(
-    source: SnapshotSource,
+    shown_by: Sequence[SnapshotSource],
     sources: Sequence[Source],
     standings: Mapping[str, Standing],
     *,
@@ -79,47 +78,87 @@ def take_snapshot(
     previous_day: date,
     now: Callable[[], datetime],
 ) -> Taken:
-    """Return what the source shows of ``day``, as far as it is proven. ``sources`` may confirm it.
+    """Return what is shown of ``day``, as far as it is proven. ``sources`` may confirm it.
 
+    For each source of ``shown_by``, as long as an exchange is missing:
     1. Each part: what is kept, else asked for and kept at once.
     2. Give stocks the codes and names that it shows.
-    3. Refuse a part that cannot be the finished day; forget it, so that it is asked for anew another time.
-    4. Ask for the most traded stocks of each part by themselves; a part that they contradict is refused.
+    3. Refuse an exchange that cannot be the finished day; forget a part of which nothing is left, so that it is asked
+       for anew another time.
+    4. Ask for the most traded stocks of each exchange by themselves; one that they contradict is refused.
 
     Raises StopRequested; what was fetched is kept.
     """
-    tables, reasons = _parts(source, day, now)
-    if follow_names(tables.values(), simulated=source.simulated):
-        standings = read_standings(list(Stock.objects.filter(bar_count__gt=0).values_list("symbol", flat=True)))
-    proven: dict[str, DayTable] = {}
-    for part, table in tables.items():
-        belonging = {
-            symbol: each
-            for symbol, each in standings.items()
-            if symbol.endswith(part) and (each.delisted_on is None or each.delisted_on > day)
-        }
-        reason = objection(table, belonging, day=day, previous_day=previous_day) or _confirm(
-            table, sources, probes=math.ceil(PROBES / len(source.snapshot_parts)), day=day, since=previous_day
-        )
-        if reason is None:
-            proven[part] = table
-        else:
-            forget_part(source.name, day, part)
-            reasons[part] = reason
-    for part, reason in reasons.items():
-        logger.warning("snapshot of %s, part %r: %s", source.name, part, reason)
-    refused = tuple(_not_used(source.name, part, reason) for part, reason in reasons.items())
-    return Taken(source.name, day, tuple(proven), joined(list(proven.values())), standings, refused)
+    proven: dict[str, tuple[Piece, DayTable]] = {}
+    refused: dict[tuple[str, str], Text] = {}
+    for source in shown_by:
+        wanted = [part for part in source.snapshot_parts if set(_exchanges(source, part)) - set(proven)]
+        if not wanted:
+            break
+        tables, failed = _parts(source, wanted, day, now)
+        if follow_names(tables.values(), simulated=source.simulated):
+            standings = read_standings(list(Stock.objects.filter(bar_count__gt=0).values_list("symbol", flat=True)))
+        for part in wanted:
+            for exchange in _exchanges(source, part):
+                if exchange in proven:
+                    continue
+                if part not in tables:
+                    refused[source.name, exchange] = failed[part]
+                    continue
+                table, belonging = of_exchange(tables[part], exchange), _belonging(standings, exchange, day)
+                if not table.rows and not belonging:
+                    continue
+                reason = _objection(source, table, sources, belonging, day=day, previous_day=previous_day)
+                if reason is None:
+                    proven[exchange] = Piece(source.name, part, exchange), table
+                else:
+                    refused[source.name, exchange] = reason
+            used = {(piece.source, piece.part) for piece, _table in proven.values()}
+            if part in tables and (source.name, part) not in used:
+                forget_part(source.name, day, part)
+    for (name, exchange), reason in refused.items():
+        logger.warning("snapshot of %s, part %r: %s", name, exchange, reason)
+    said = tuple(_not_used(name, each, reason) for (name, each), reason in refused.items() if each not in proven)
+    pieces = tuple(piece for piece, _table in proven.values())
+    return Taken(day, pieces, joined([table for _piece, table in proven.values()]), standings, said)
+
+
+def _exchanges(source: SnapshotSource, part: str) -> tuple[str, ...]:
+    """Return the exchanges of a part, each to be proven by itself; the simulated market is one."""
+    return (part,) if part or source.simulated else tuple(Exchange.values)
+
+
+def _belonging(standings: Mapping[str, Standing], exchange: str, day: date) -> dict[str, Standing]:
+    return {
+        symbol: each
+        for symbol, each in standings.items()
+        if symbol.endswith(exchange) and (each.delisted_on is None or each.delisted_on > day)
+    }
+
+
+def _objection(
+    source: SnapshotSource,
+    table: DayTable,
+    sources: Sequence[Source],
+    belonging: Mapping[str, Standing],
+    *,
+    day: date,
+    previous_day: date,
+) -> Text | None:
+    exchanges = sum(len(_exchanges(source, part)) for part in source.snapshot_parts)
+    return objection(table, belonging, day=day, previous_day=previous_day) or _confirm(
+        table, sources, probes=math.ceil(PROBES / exchanges), day=day, since=previous_day
+    )
 
 
 def _parts(
-    source: SnapshotSource, day: date, now: Callable[[], datetime]
+    source: SnapshotSource, wanted: Sequence[str], day: date, now: Callable[[], datetime]
 ) -> tuple[dict[str, DayTable], dict[str, Text]]:
     """Return the parts that are kept or can be had, and why others cannot; those have another turn after the rest."""
     tables: dict[str, DayTable] = {}
     reasons: dict[str, Text] = {}
     for _round in range(ATTEMPTS):
-        for part in source.snapshot_parts:
+        for part in wanted:
             if part in tables:
                 continue
             rows = kept_part(source.name, day, part)

@@ -298,7 +298,7 @@ class ChunkWork:
             day=market.day,
             prev_close=prev_close,
             close=float(last["close"]),
-            source=market.source,
+            source=market.source_of(job.symbol),
             simulated=answer.simulated,
         )
 

@@ -114,9 +114,10 @@ class SnapshotSource(Source, Protocol):
     def snapshot(self, day: date, part: str = "") -> pd.DataFrame:
         """Return what the exchange shows at the end of ``day``, which is today: a row for each stock of the part.
 
-        ``part`` is one of ``snapshot_parts``. Columns are SNAPSHOT_COLUMNS: raw prices in yuan, ``volume`` in shares,
-        ``amount`` in yuan, ``prev_close`` the exchange's reference for the day, ex-right on an ex-date. Of a stock
-        that does not trade the other numbers are NaN. Websites say nowhere which day they show.
+        ``part`` is one of ``snapshot_parts``: an exchange, or "" for all of them at once. Columns are
+        SNAPSHOT_COLUMNS: raw prices in yuan, ``volume`` in shares, ``amount`` in yuan, ``prev_close`` the exchange's
+        reference for the day, ex-right on an ex-date. Of a stock that does not trade the other numbers are NaN.
+        Websites say nowhere which day they show.
         Raises SourceUnavailable, Banned or BadData.
         """
 

@@ -8,6 +8,7 @@ a browser, the request says what it is.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -158,6 +159,8 @@ class GateAdapter(HTTPAdapter):
         host = urlsplit(request.url or "").hostname or ""
         source = source_of_host(host)
         assert source is not None
+        # AKShare names an address or two without TLS: what anybody on the way can change is no price.
+        request.url = re.sub(r"^http:", "https:", request.url or "")
         if "Mozilla" in str(request.headers.get("User-Agent", "")):
             request.headers["User-Agent"] = default_user_agent()
         proxy = select_proxy(str(request.url), proxies)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import ClassVar
@@ -21,6 +21,7 @@ from django.utils.translation import gettext_noop
 
 from importer.sources.akshare.calls import asking
 from importer.sources.akshare.exchanges import listed_stocks
+from importer.sources.akshare.sina_market import market_rows
 from importer.sources.base import BAR_COLUMNS, BadData, ListedStock, UnknownSymbol
 from importer.sources.fetching import current_context
 from importer.sources.frames import another_stock, canonical, no_bars, require_columns
@@ -46,6 +47,7 @@ class Sina:
     local: ClassVar[bool] = False
     simulated: ClassVar[bool] = False
     precision: ClassVar[Precision] = EXACT
+    snapshot_parts: ClassVar[Sequence[str]] = ("",)
 
     def stocks(self) -> Iterable[ListedStock]:
         """Return every A-share that is or was listed, from the exchanges' own lists: see ``listed_stocks``."""
@@ -69,6 +71,13 @@ class Sina:
             return no_bars()
         require_columns(answer, BAR_COLUMNS, self.name, symbol)
         return _in_range(_on_open_days(canonical(answer)), start, end)
+
+    def snapshot(self, day: date, part: str = "") -> pd.DataFrame:
+        """Return every stock of its market pages, 80 to a page, see ``SnapshotSource.snapshot``; one call.
+
+        Raises what ``asking`` raises, and BadData.
+        """
+        return market_rows(self.name)
 
 
 def published_trading_days() -> list[date]:

@@ -27,9 +27,11 @@ HOSTS = (
     "www.bse.cn",
     "finance.sina.com.cn",
     "stock.finance.sina.com.cn",
+    "vip.stock.finance.sina.com.cn",
     "web.ifzq.gtimg.cn",
     "proxy.finance.qq.com",
 )
+_SINA_MARKET = "vip.stock.finance.sina.com.cn/quotes_service/api/json_v2.php/Market_Center."
 _PAGES: list[tuple[str, Callable[[Page], Answer | None]]] = [
     ("push2his.eastmoney.com/api/qt/stock/kline/get", eastmoney_pages.kline),
     ("82.push2.eastmoney.com/api/qt/clist/get", eastmoney_pages.market_page),
@@ -40,6 +42,8 @@ _PAGES: list[tuple[str, Callable[[Page], Answer | None]]] = [
     ("www.bse.cn/nqxxController/nqxxCnzq.do", exchange_pages.beijing),
     ("finance.sina.com.cn/realstock/company/klc_td_sh.txt", sina_pages.calendar),
     ("finance.sina.com.cn/realstock/company/", sina_pages.bars),
+    (f"{_SINA_MARKET}getHQNodeStockCount", sina_pages.stock_count),
+    (f"{_SINA_MARKET}getHQNodeData", sina_pages.market_page),
     ("stock.finance.sina.com.cn/stock/api/jsonp.php/", sina_pages.share_capital),
     ("web.ifzq.gtimg.cn/other/klineweb/klineWeb/weekTrends", tencent_pages.weekly_trend),
     ("proxy.finance.qq.com/ifzqgtimg/appstock/app/newfqkline/get", tencent_pages.bars),

@@ -9,9 +9,11 @@ from functools import lru_cache
 
 from tests.sources.standin.bars import StandInBar, sessions
 from tests.sources.standin.data_faults import NOT_A_NUMBER, faulty_bars
+from tests.sources.standin.datacenter_pages import reference
 from tests.sources.standin.klc import encode_bars, encode_days
 from tests.sources.standin.requests_seen import Answer, Page
 
+MARKET_PAGE_SIZE = 80
 _SCRIPT = "application/javascript; charset=gb2312"
 
 
@@ -38,6 +40,50 @@ def share_capital(page: Page) -> Answer:
         {"date": saturday.isoformat(), "amount": "90000.00"},
     ]
     return Answer.text(f"var KKE_ShareAmount_{_vendor(page.seen.symbol)}=({json.dumps(records)})", _SCRIPT)
+
+
+def stock_count(page: Page) -> Answer:
+    return Answer.text(f'"{len(page.market.listed())}"')
+
+
+def market_page(page: Page) -> Answer:
+    """The stocks by symbol, zeros where one did not trade."""
+    form = page.seen.form
+    symbols = sorted(page.market.listed(), key=_vendor)
+    size = min(int(form["num"]), MARKET_PAGE_SIZE)
+    first = (int(form["page"]) - 1) * size
+    rows = [_market_row(page, symbol) for symbol in symbols[first : first + size]]
+    return Answer.text(json.dumps(rows, ensure_ascii=False))
+
+
+def _market_row(page: Page, symbol: str) -> dict[str, object]:
+    bars = page.market.bars(symbol)
+    today, before = bars[-1], bars[-2] if len(bars) > 1 else bars[-1]
+    trades = today.day == page.market.until
+    previous = reference(page.market, symbol, before.close) if trades else today.close / 100
+    price = {name: getattr(today, name) / 100 if trades else 0 for name in ("open", "high", "low", "close")}
+    return {
+        "symbol": _vendor(symbol),
+        "code": symbol[:6],
+        "name": f"股票{symbol[:6]}",
+        "trade": f"{price['close']:.3f}",
+        "pricechange": 0.0,
+        "changepercent": 0.0,
+        "buy": "0.000",
+        "sell": "0.000",
+        "settlement": f"{previous:.3f}",
+        "open": f"{price['open']:.3f}",
+        "high": f"{price['high']:.3f}",
+        "low": f"{price['low']:.3f}",
+        "volume": today.volume if trades else 0,
+        "amount": round(today.amount) if trades else 0,
+        "ticktime": "15:00:00",
+        "per": 10.0,
+        "pb": 1.0,
+        "mktcap": 100000.0,
+        "nmc": 100000.0,
+        "turnoverratio": 0.6,
+    }
 
 
 def calendar(page: Page) -> Answer:
