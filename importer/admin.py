@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -47,6 +47,9 @@ class ImportTaskAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     readonly_fields = fields
     actions = ("cancel", "pause", "resume", "retry", "raise_priority", "lower_priority")
+
+    class Media:
+        css: ClassVar = {"all": ["barvault_admin.css"]}
 
     @admin.display(description=gettext_lazy("task"))
     def what(self, task: ImportTask) -> str:
