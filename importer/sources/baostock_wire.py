@@ -30,7 +30,7 @@ from importer.sources.bounds import Bounds
 from importer.sources.gate import StaleConnection, one_request
 from importer.sources.gate_signs import banned, too_large, unavailable
 from importer.sources.labels import label_of
-from importer.sources.tcp import Line, Lines
+from importer.sources.tcp import Line, Lines, connect
 from marketdata.texts import word
 
 NAME = "baostock"
@@ -124,7 +124,7 @@ def _logged_in() -> Line:
 
 def _exchange_on_new(message: str) -> Line:
     with one_request(NAME, constants.BAOSTOCK_SERVER_IP) as bounds:
-        line = Line(constants.BAOSTOCK_SERVER_IP, constants.BAOSTOCK_SERVER_PORT)
+        line = connect(constants.BAOSTOCK_SERVER_IP, constants.BAOSTOCK_SERVER_PORT)
         try:
             _answer(line, message, "", bounds)
         except BaseException:

@@ -10,6 +10,7 @@ _LABELS = {
     "sina": gettext_noop("Sina"),
     "tencent": gettext_noop("Tencent"),
     "baostock": gettext_noop("Baostock"),
+    "tdxquotes": gettext_noop("TDX quote service"),
     "tdx": gettext_noop("TDX files"),
     "files": gettext_noop("Files"),
     "simulated": gettext_noop("Simulated market"),

@@ -34,6 +34,7 @@ SOURCES: Mapping[str, Entry] = {
     "sina": Entry("importer.sources.akshare.sina.Sina", network=True),
     "tencent": Entry("importer.sources.akshare.tencent.Tencent", network=True),
     "baostock": Entry("importer.sources.baostock.Baostock", network=True),
+    "tdxquotes": Entry("importer.sources.tdxquotes.TdxQuotes", network=True),
     "tdx": Entry("importer.sources.tdx.Tdx", takes_path=True),
     "files": Entry("importer.sources.files.Files", takes_path=True),
     "simulated": Entry("importer.sources.simulated.open_market"),

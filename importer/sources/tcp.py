@@ -5,12 +5,16 @@ Each request on them goes through ``gate.one_request``. A proxy of the environme
 
 from __future__ import annotations
 
+import errno
 import os
+import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import date
+from typing import cast
 
 from importer.sources.bounds import LOOK_EVERY, Bounds, BrokenOff, current_bounds
 from importer.sources.gate import StaleConnection
@@ -25,15 +29,14 @@ _CHUNK = 65536
 class Line:
     """One connection. ``answered``: it has carried an answer before, so a reset may only mean that it grew old."""
 
-    def __init__(self, host: str, port: int) -> None:
-        """Connect. Raises OSError."""
-        bounds = current_bounds()
-        limit = min(CONNECT_LIMIT, bounds.check()) if bounds is not None else CONNECT_LIMIT
+    def __init__(self, connected: socket.socket, host: str, port: int) -> None:
         self.host, self.port = host, port
         self.answered = False
+        # The newest day of which whoever uses the line knows that the other side has its bars.
+        self.checked_for = date.min
         self._heard = False
         self.used_at = time.monotonic()
-        self._socket = socket.create_connection((host, port), timeout=limit)
+        self._socket = connected
         # Requests are small and wait for their answers.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -78,9 +81,8 @@ class Line:
             self._socket.close()
 
     def _receive(self, most: int) -> bytes:
-        bounds = current_bounds()
         while True:
-            left = bounds.check() if bounds is not None else CONNECT_LIMIT
+            left = _seconds_left()
             self._socket.settimeout(min(LOOK_EVERY, left))
             try:
                 data = self._socket.recv(most)
@@ -94,6 +96,57 @@ class Line:
                 raise BrokenOff if self._heard else EOFError
             self._heard = True
             return data
+
+
+def connect(host: str, port: int) -> Line:
+    """Return a new connection, within the bounds of the request that needs it. Raises OSError or OutOfTime."""
+    return Line(socket.create_connection((host, port), timeout=min(CONNECT_LIMIT, _seconds_left())), host, port)
+
+
+def connect_to_any(addresses: Sequence[tuple[str, int]], at_once: int = 4, patience: float = 1.5) -> Line:
+    """Return a connection to one of ``addresses``: ``at_once`` are tried together, and the first that answers is taken.
+
+    Nothing is sent. Raises the last one's OSError when none answers within ``patience`` seconds, or OutOfTime.
+    """
+    trouble: OSError = ConnectionRefusedError("no address to connect to")
+    for first in range(0, len(addresses), at_once):
+        with selectors.DefaultSelector() as waiting, ExitStack() as losers:
+            for address in addresses[first : first + at_once]:
+                try:
+                    sock = _connecting(*address)
+                except OSError as error:
+                    trouble = error
+                    continue
+                losers.callback(sock.close)
+                waiting.register(sock, selectors.EVENT_WRITE, address)
+            ends = time.monotonic() + patience
+            while waiting.get_map() and (left := min(ends - time.monotonic(), _seconds_left())) > 0:
+                for key, _ in waiting.select(min(LOOK_EVERY, left)):
+                    sock = cast("socket.socket", key.fileobj)
+                    waiting.unregister(sock)
+                    code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                    if code == 0:
+                        # A copy of the descriptor: the loop's own is closed with the losers'.
+                        return Line(sock.dup(), *key.data)
+                    trouble = OSError(code, os.strerror(code))
+            if waiting.get_map():
+                trouble = TimeoutError(f"no answer within {patience:g} s")
+    raise trouble
+
+
+def _connecting(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    sock = socket.socket(family, kind, protocol)
+    sock.setblocking(False)
+    if sock.connect_ex(address) not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
+        sock.close()
+        raise ConnectionRefusedError(f"{host}:{port} cannot be reached")
+    return sock
+
+
+def _seconds_left() -> float:
+    bounds = current_bounds()
+    return bounds.check() if bounds is not None else CONNECT_LIMIT
 
 
 class Lines:

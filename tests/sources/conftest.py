@@ -8,13 +8,15 @@ from collections.abc import Iterator
 import pytest
 
 from importer.pace_memory import memory
-from importer.sources import baostock_wire, gate_adapter
+from importer.sources import baostock_wire, gate_adapter, tdx_servers, tdxquotes
 from tests.sources.standin import StandIn, running_standin
 
 
 def close_connections() -> None:
     gate_adapter.close_connections()
     baostock_wire.close_connections()
+    tdxquotes.close_connections()
+    tdx_servers.forget()
 
 
 @pytest.fixture(scope="session")

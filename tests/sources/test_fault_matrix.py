@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -24,13 +25,21 @@ from importer.sources.akshare.sina import Sina
 from importer.sources.akshare.tencent import Tencent
 from importer.sources.baostock import Baostock
 from importer.sources.base import SourceError
+from importer.sources.tdxquotes import TdxQuotes
 from importer.sources.validation import validate_bars
+from tests.importer.simulated_clock import at
 from tests.sources.conftest import close_connections
 from tests.sources.expected import expected_bars
 from tests.sources.standin import StandIn, running_standin
 
 SYMBOL, START, END = "600519.SH", date(2024, 1, 2), date(2024, 6, 28)
-SOURCES = {"eastmoney": Eastmoney(), "sina": Sina(), "tencent": Tencent(), "baostock": Baostock()}
+SOURCES = {
+    "eastmoney": Eastmoney(),
+    "sina": Sina(),
+    "tencent": Tencent(),
+    "baostock": Baostock(),
+    "tdxquotes": TdxQuotes(),
+}
 # Instead of the ten seconds that a request really has.
 LIMIT = 0.4
 DOCS = Path(project_settings.BASE_DIR) / "docs" / "sources.md"
@@ -87,6 +96,12 @@ CASES_OF = {
         Case("this address is on its blacklist", "blacklisted"),
         Case("the service forgets each login", "logged_out"),
     ],
+    "tdxquotes": [
+        # An answer holds no stock's code and no names of columns.
+        *(case for case in TCP_CASES if case.kind not in ("wrong_symbol", "changed_columns")),
+        Case("damaged data", "checksum"),
+        Case("a server that sends no bars to strangers", "count_only"),
+    ],
 }
 
 
@@ -106,7 +121,9 @@ def outcome(standin: StandIn, name: str, case: Case) -> Outcome:
     source = SOURCES[name]
     code, sentence, stored, wrong = "", "", 0, 0
     standin.fault(case.kind, host=name, seconds=case.seconds)
-    with translation.override("en"):
+    # A quote server has to be up to date, and this market ends there.
+    clock = at(END) if name == "tdxquotes" else nullcontext()
+    with translation.override("en"), clock:
         try:
             frame = source.daily_bars(SYMBOL, START, END)
             checked = validate_bars(
@@ -135,6 +152,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
 @pytest.fixture
 def clean(standin: StandIn, market: StandIn, settings: Any) -> Iterator[StandIn]:
     settings.REQUEST_TIMEOUT = LIMIT
+    settings.TDX_SERVERS = ["quotes.example"]
     with market.redirected():
         market.clear_faults()
         forget()

@@ -13,9 +13,13 @@ from tests.sources.standin.baostock_service import BaostockDialogue
 from tests.sources.standin.dialogue import Asked, Dialogue
 from tests.sources.standin.faults import Fault
 from tests.sources.standin.server import Arrival, StandInServer
+from tests.sources.standin.tdx_service import TdxDialogue
 
 # The port that clients ask for -> who answers there.
-SERVICES: Mapping[int, tuple[str, type[Dialogue]]] = {10030: ("public-api.baostock.com", BaostockDialogue)}
+SERVICES: Mapping[int, tuple[str, type[Dialogue]]] = {
+    10030: ("public-api.baostock.com", BaostockDialogue),
+    7709: ("tdxquotes", TdxDialogue),
+}
 _SILENCE = 120.0
 _DRIP_EVERY = 0.05
 _BAN_PAGE = b"HTTP/1.1 403 Forbidden\r\n\r\n<!DOCTYPE html><html><body>Access denied</body></html>\n"
