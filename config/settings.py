@@ -9,6 +9,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 
 from config.addresses import LOOPBACK_NAMES, is_loopback, names_of, origins_of
+from config.databases import complete_database
 from config.environment_values import EnvironmentValues, make_folder
 from config.events import EVENT_KINDS
 from config.hidden import Hidden
@@ -102,37 +103,13 @@ TEMPLATES = [
 ]
 
 DATABASE_FILE = VAR_DIR / ("demo.sqlite3" if DEMO else "barvault.sqlite3")
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATABASE_FILE}")}
+# The demo keeps its simulated market apart, whatever the real database is.
+_database_variable = "BARVAULT_DEMO_DATABASE_URL" if DEMO else "DATABASE_URL"
 if DEMO:
-    # The demo keeps its simulated market apart, whatever the real database is.
-    DATABASES = {"default": env.db_url("BARVAULT_DEMO_DATABASE_URL", default=f"sqlite:///{DATABASE_FILE}")}
-_database = DATABASES["default"]
-_database["CONN_MAX_AGE"] = 600
-_database["CONN_HEALTH_CHECKS"] = True
-if _database["ENGINE"] == "django.db.backends.sqlite3":
-    _database["ENGINE"] = "config.sqlite"
-    # Measured: docs/decisions/001-storage.md
-    _database["OPTIONS"] = {
-        "timeout": 60,
-        "transaction_mode": "IMMEDIATE",
-        "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
-    }
-    # Workers and helper threads share the test database, so it has to be a file.
-    _database["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
-elif _database["ENGINE"] == "django.db.backends.postgresql":
-    # Without these a server that vanished without a word (a cut cable) would hold a process for hours.
-    _database["OPTIONS"] = {
-        "connect_timeout": 5,
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 25_000,
-        **_database.get("OPTIONS", {}),
-    }
+    _address = env.db_url("BARVAULT_DEMO_DATABASE_URL", default=f"sqlite:///{DATABASE_FILE}")
 else:
-    raise ImproperlyConfigured(
-        f"DATABASE_URL names {_database['ENGINE']}; Barvault stores bars in SQLite or PostgreSQL (sqlite:///… or postgres://…)."
-    )
+    _address = env.db_url("DATABASE_URL", default=f"sqlite:///{DATABASE_FILE}")
+DATABASES = {"default": complete_database(_address, VAR_DIR, _database_variable)}
 DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
 
 BROKER_URL = env.str("BARVAULT_BROKER_URL", default="")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any, Protocol, cast
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from numpy.typing import NDArray
 
 from marketdata import bars_postgresql, bars_sqlite
@@ -25,15 +25,17 @@ class _Transport(Protocol):
     read_panel: Callable[[Any, Sequence[int], date, date, Sequence[str]], list[NDArray[Any]]]
 
 
-def _transport() -> _Transport:
-    return cast(_Transport, bars_postgresql if connection.vendor == "postgresql" else bars_sqlite)
+def _transport(using: str = DEFAULT_DB_ALIAS) -> _Transport:
+    return cast(_Transport, bars_postgresql if connections[using].vendor == "postgresql" else bars_sqlite)
 
 
-def read_bars(stock_id: int, start: date | None = None, end: date | None = None) -> BarColumns:
+def read_bars(
+    stock_id: int, start: date | None = None, end: date | None = None, *, using: str = DEFAULT_DB_ALIAS
+) -> BarColumns:
     """Return the stock's bars with start <= date <= end (None: no bound)."""
-    driver = _checked_driver()
-    with connection.wrap_database_errors:
-        return _transport().read_bars(driver, stock_id, start or FIRST_DATE, end or LAST_DATE)
+    driver = _checked_driver(using)
+    with connections[using].wrap_database_errors:
+        return _transport(using).read_bars(driver, stock_id, start or FIRST_DATE, end or LAST_DATE)
 
 
 def read_panel(
@@ -63,7 +65,7 @@ def delete_bars(stock_id: int, days: Days) -> None:
         _transport().delete_bars(connection.connection, stock_id, days)
 
 
-def _checked_driver() -> Any:
+def _checked_driver(using: str = DEFAULT_DB_ALIAS) -> Any:
     # Asking for a cursor replaces a connection that the server has closed meanwhile.
-    with connection.cursor():
-        return connection.connection
+    with connections[using].cursor():
+        return connections[using].connection

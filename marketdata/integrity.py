@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Count, Max, Min
 from numpy.typing import NDArray
 
@@ -50,7 +51,7 @@ def verify_summaries() -> list[SummaryMismatch]:
     return found
 
 
-def bars_hash() -> str:
+def bars_hash(using: str = DEFAULT_DB_ALIAS) -> str:
     """Return a hash over all bars: equal databases have equal hashes, whatever the order in which they were filled.
 
     SHA-256 over each stock with bars, by symbol: the symbol, and for each day, by date, the prices in cents, the
@@ -58,10 +59,10 @@ def bars_hash() -> str:
     PostgreSQL. One stock is in memory at a time.
     """
     digest = hashlib.sha256()
-    stocks = Stock.objects.order_by().values_list("symbol", "id")
+    stocks = Stock.objects.using(using).order_by().values_list("symbol", "id")
     # Sorted here: databases order texts by their own collations.
     for symbol, stock_id in sorted(stocks):
-        bars = read_bars(stock_id)
+        bars = read_bars(stock_id, using=using)
         if len(bars):
             digest.update(f"{symbol} {len(bars)}\n".encode())
             digest.update(_hashed_numbers(bars).tobytes())

@@ -195,3 +195,16 @@ WHERE stock_id IN (SELECT value FROM json_each(%s)) AND date BETWEEN %s AND %s O
 READ_DAYS_POSTGRESQL = """
 SELECT DISTINCT date FROM marketdata_bar WHERE stock_id = ANY(%s) AND date BETWEEN %s AND %s ORDER BY 1
 """
+
+# --- bars_moving.py
+
+# Every bar of a database, by its key, so that a stock's bars lie together where they are written to. CAST: without it
+# Django's SQLite connections run a Python converter on each date.
+READ_ALL_BARS = """
+SELECT stock_id, source, CAST(date AS TEXT), open, high, low, close, volume, amount
+FROM marketdata_bar ORDER BY stock_id, date
+"""
+# Into an empty table, in a transaction of its own.
+COPY_BARS_POSTGRESQL = """
+COPY marketdata_bar (stock_id, source, date, open, high, low, close, volume, amount) FROM STDIN
+"""
