@@ -272,6 +272,7 @@ def _ask_for_slot(source: str, pace: Pace, deadline: float | None) -> Slot | _La
         worth_waiting = not outcome.resting and (deadline is None or read_at + ahead < deadline)
         # Those who wait come back at different moments, all of them before their turn could come.
         return _Later(outcome.until, worth_waiting, read_at + random.uniform(0.2, 0.6) * ahead)
+    logger.debug("%s: a slot at %s", source, outcome.slot.isoformat(timespec="microseconds"))
     memory.note(source, well=outcome.health.well)
     if outcome.health.breaker == Breaker.HALF_OPEN:
         _claim_probe(source, outcome.health)
