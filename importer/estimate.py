@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
-from django.db.models import F, Sum
+from django.db.models import Count, F, Sum
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -105,11 +106,22 @@ def fits(needed: int, free: int | None) -> bool:
 
 
 def _stocks_of(request: TaskRequest) -> list[StockFacts]:
-    fields = ("listed_on", "delisted_on", "first_bar", "last_bar", "bar_count", "covered_from", "covered_until")
+    fields: tuple[str, ...] = (
+        "listed_on",
+        "delisted_on",
+        "first_bar",
+        "last_bar",
+        "bar_count",
+        "covered_from",
+        "covered_until",
+    )
     known = Stock.objects.order_by()
     if request.symbols is not None:
         of_symbol = {row.symbol: row for row in known.values_list("symbol", *fields, named=True)}
         return [of_symbol.get(symbol, UnknownStockFacts()) for symbol in request.symbols]
+    if request.kind == Kind.REPAIR:
+        known = known.annotate(absent=Count("absent_days"))
+        fields = (*fields, "absent")
     if request.kind != Kind.IMPORT:
         return list(known.filter(bar_count__gt=0).values_list(*fields, named=True))
     return list(known.values_list(*fields, named=True)) or [UnknownStockFacts()] * _assumed_stocks(request.source)

@@ -89,7 +89,9 @@ def _repair_range(request: TaskRequest, stock: StockFacts, days: DayCounter) -> 
     if stock.first_bar is None or stock.last_bar is None:
         return None
     start, end = request.start or stock.first_bar, min(request.end, stock.delisted_on or request.end)
-    if days.count(stock.first_bar, stock.last_bar) <= stock.bar_count and stock.last_bar >= end:
+    # Days that are known to have no bar; only who counts a repair has looked.
+    known = stock.bar_count + int(getattr(stock, "absent", 0))
+    if days.count(stock.first_bar, stock.last_bar) <= known and stock.last_bar >= end:
         return None
     return (start, end) if start <= end else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from django.conf import settings
 from django.db import DatabaseError, DataError, InterfaceError, transaction
+from django.db.models import Max, Min
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -29,6 +30,7 @@ from importer.sources.base import UnknownSymbol
 from importer.sources.labels import label_of
 from importer.sources.registry import auto_order, get_source
 from importer.task_requests import request_of
+from marketdata.absences import absent_days, remember_absent
 from marketdata.bar_columns import from_frame
 from marketdata.exceptions import MarketDataError
 from marketdata.models import Stock
@@ -66,6 +68,7 @@ class _Job:
     stored: pd.DataFrame | None
     future: Future[Answer] | None
     failure: Failure | None = None
+    missing: Sequence[date] = ()
 
 
 class ChunkWork:
@@ -141,12 +144,15 @@ class ChunkWork:
             failure = stock_failure(self.task, symbol, error.code, error.text, source=self.request.source)
             return _Job(at, symbol, None, None, None, None, failure)
         facts = stock or Stock(symbol=symbol)
-        work = work_for(self.request, facts, local=self.local, missing=self._missing(facts))
+        missing = self._missing(facts)
+        work = work_for(self.request, facts, local=self.local, missing=missing)
         if work is None:
             return _Job(at, symbol, stock, None, None, None)
+        if missing:
+            work = _with_neighbour(facts, work)
         stored = self._stored(facts, work)
         future = self.lane.submit(self._ask, symbol, work, stored, bool(facts.bar_count))
-        return _Job(at, symbol, stock, work, stored, future)
+        return _Job(at, symbol, stock, work, stored, future, missing=missing)
 
     def _ask(self, symbol: str, work: Work, stored: pd.DataFrame | None, has_history: bool) -> Answer:
         return ask(
@@ -167,6 +173,8 @@ class ChunkWork:
         if bounds is None:
             return ()
         have = set(stock.bars.filter(date__range=bounds).values_list("date", flat=True))
+        if not self.request.refresh:
+            have |= absent_days(stock.pk, *bounds)
         return [day for day in trading_days(*bounds).days if day not in have]
 
     def _stored(self, stock: Stock, work: Work) -> pd.DataFrame | None:
@@ -246,6 +254,8 @@ class ChunkWork:
             stock_id = job.stock.pk if job.stock else ensure_stocks([job.symbol])[job.symbol]
             result = store_bars(stock_id, bars, source=answer.source, simulated=answer.simulated, covered=covers)
             rows = result.inserted + result.changed
+            if absent := self._absent(job, answer):
+                remember_absent(stock_id, absent, source=answer.source)
             if (finding := self._ex_right(job, answer)) is not None:
                 findings.append(finding)
             if findings:
@@ -279,6 +289,19 @@ class ChunkWork:
             return covers
         earlier = previous_trading_day(covers[1])
         return (covers[0], earlier) if earlier is not None and covers[0] <= earlier else None
+
+    def _absent(self, job: _Job, answer: Answer) -> list[date]:
+        """Return the days that a repair asked for and the source has no bar of.
+
+        It has to know the stock: its answer holds a bar that is stored. A day whose row was dropped has one.
+        """
+        if not job.missing or job.stored is None:
+            return []
+        if not (answer.frame["date"].isin(job.stored["date"]).any()):
+            return []
+        shown = {day.date() for day in answer.frame["date"]} | {finding.date for finding in answer.findings}
+        # A source may be late with today.
+        return [day for day in job.missing if day not in shown and (self.local or day < self.today)]
 
     def _ex_right(self, job: _Job, answer: Answer) -> Failure | None:
         """Note an ex-right that nothing explains, once the stock's own history has confirmed the close before it."""
@@ -315,6 +338,17 @@ class ChunkWork:
             advance(claimed, cursor, db_now(), skipped=skips)
             self.lane.finished(StockDone(symbol, skips))
         return cursor + skips
+
+
+def _with_neighbour(stock: Stock, work: Work) -> Work:
+    """Let a repair ask for a stored bar beside the missing days: an answer that holds it is about this stock."""
+    if work.start is None:
+        return work
+    before = stock.bars.filter(date__lt=work.start).aggregate(day=Max("date"))["day"]
+    if before is not None:
+        return replace(work, start=before)
+    after = stock.bars.filter(date__gt=work.end).aggregate(day=Min("date"))["day"]
+    return work if after is None else replace(work, end=after)
 
 
 def _unexpected(task: ImportTask, symbol: str, error: Exception) -> Failure:

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy
 
-from marketdata.models import Bar, CorporateAction, Stock, TradingDay
+from marketdata.models import AbsentDay, Bar, CorporateAction, Stock, TradingDay
 from marketdata.readonly_admin import ReadOnlyAdmin
 
 BARS_PER_PAGE = 200
@@ -57,6 +57,16 @@ class StockAdmin(ReadOnlyAdmin):
             "page": page,
         }
         return TemplateResponse(request, "admin/marketdata/bars.html", context)
+
+
+@admin.register(AbsentDay)
+class AbsentDayAdmin(ReadOnlyAdmin):
+    list_display = ("stock", "date", "source", "confirmed_at")
+    list_filter = ("source",)
+    list_select_related = ("stock",)
+    search_fields = ("stock__symbol", "stock__name")
+    date_hierarchy = "date"
+    show_full_result_count = False
 
 
 @admin.register(CorporateAction)

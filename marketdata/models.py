@@ -72,6 +72,27 @@ class Bar(models.Model):
         return f"{self.stock_id} {self.date}"
 
 
+class AbsentDay(models.Model):
+    """A trading day on which a stock has no bar: ``source`` was asked for it, knew the stock, and had none.
+
+    Suspended as a rule. A repair does not ask for it again.
+    """
+
+    stock = models.ForeignKey(Stock, on_delete=models.CASCADE, related_name="absent_days")
+    date = models.DateField(_("date"))
+    source = models.CharField(_("source"), max_length=12)
+    confirmed_at = models.DateTimeField(_("confirmed at"), auto_now_add=True)
+
+    class Meta:
+        ordering: ClassVar = ["stock", "date"]
+        verbose_name = _("day without a bar")
+        verbose_name_plural = _("days without a bar")
+        constraints: ClassVar = [models.UniqueConstraint(fields=["stock", "date"], name="one_absence_per_day")]
+
+    def __str__(self) -> str:
+        return f"{self.stock_id} {self.date}"
+
+
 class CorporateAction(models.Model):
     """What happens to a holder of one share on the ex-date: cash in yuan before tax, new shares, rights."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection, transaction
 
 from marketdata import bars_table, coverage, queries
+from marketdata.absences import forget_absent
 from marketdata.bar_columns import BarColumns, compare, empty, from_frame, of_one_day
 from marketdata.either_database import as_date, fetch_rows
 from marketdata.exceptions import UnknownStock
@@ -179,6 +180,7 @@ def delete_bars(stock_id: int, start: date | None = None, end: date | None = Non
         with connection.cursor() as cursor:
             cursor.execute(queries.DELETE_RANGE, (stock_id, *removed))
             count: int = cursor.rowcount
+        forget_absent(stock_id, *removed)
         _refresh_summary(stock_id, before, coverage.without(before.covered, removed))
     return count
 

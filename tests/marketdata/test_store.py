@@ -7,6 +7,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.db.transaction import TransactionManagementError
 
+from marketdata.absences import absent_days, remember_absent
 from marketdata.bars_table import read_bars
 from marketdata.exceptions import MixedOrigins, UnknownStock
 from marketdata.models import Bar, Stock
@@ -246,3 +247,9 @@ def test_all_bars_of_a_stock_are_deleted_when_no_bound_is_given(stock_id: int) -
 def test_deleting_bars_of_a_stock_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(UnknownStock):
         delete_bars(4711)
+
+
+def test_deleting_bars_forgets_which_days_had_none(stock_id: int) -> None:
+    remember_absent(stock_id, [date(2024, 1, 2), date(2024, 2, 1)], source="tdx")
+    delete_bars(stock_id, date(2024, 1, 1), date(2024, 1, 31))
+    assert absent_days(stock_id, date(2024, 1, 1), date(2024, 12, 31)) == {date(2024, 2, 1)}
