@@ -5,8 +5,9 @@ An estimate: sources are asked nothing. Too little room is refused before a task
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
 from datetime import datetime
@@ -21,14 +22,15 @@ from importer import pacing
 from importer.models import ImportTask, Kind, Status
 from importer.planning import StockFacts
 from importer.sizing import DayCounter, Size, UnknownStockFacts, size_of
-from importer.sources.registry import AUTO, auto_order, get_source
+from importer.snapshot_due import PROBES, Lacking, lacking, snapshot_is_due
+from importer.sources.registry import AUTO, SOURCES, auto_order, get_source
 from importer.status import Space, space
 from importer.task_requests import DEFAULT_START, TaskRequest
 from marketdata.exceptions import BadSymbol
 from marketdata.models import Stock
 from marketdata.symbols import parse_symbol
 from marketdata.texts import ExplainedError
-from marketdata.trading_days import FIRST_DAY, known_calendar
+from marketdata.trading_days import FIRST_DAY, known_calendar, previous_trading_day
 
 # How many A-shares there are, for a database that does not know their list yet.
 ASSUMED_STOCKS = 5400
@@ -71,13 +73,24 @@ class Estimate:
         return fits(self.bytes_needed, self.bytes_free)
 
 
+@dataclass(frozen=True)
+class _Pages:
+    source: str
+    count: int
+    sleep: float
+    lacking: Lacking
+
+
 def estimate(request: TaskRequest, now: datetime | None = None) -> Estimate:
     """Return what ``request`` will take, as things stand."""
     now = now or timezone.now()
     room = space()
     if request.path is not None:
         return _of_files(request, room)
-    size = size_of(request, _stocks_of(request), _day_counter())
+    stocks = _stocks_of(request)
+    size = size_of(request, stocks, _day_counter())
+    if snapshot_is_due(request, now) and (pages := _pages(request, stocks)) is not None:
+        return _of_a_snapshot(request, size, pages, now, room)
     source = _first_source(request.source)
     requests = size.years + size.stocks if source in SOURCES_BY_YEAR else size.stocks
     seconds = _seconds(source, request.source, requests, size, now)
@@ -106,15 +119,7 @@ def fits(needed: int, free: int | None) -> bool:
 
 
 def _stocks_of(request: TaskRequest) -> list[StockFacts]:
-    fields: tuple[str, ...] = (
-        "listed_on",
-        "delisted_on",
-        "first_bar",
-        "last_bar",
-        "bar_count",
-        "covered_from",
-        "covered_until",
-    )
+    fields = tuple(each.name for each in dataclass_fields(UnknownStockFacts))
     known = Stock.objects.order_by()
     if request.symbols is not None:
         of_symbol = {row.symbol: row for row in known.values_list("symbol", *fields, named=True)}
@@ -125,6 +130,32 @@ def _stocks_of(request: TaskRequest) -> list[StockFacts]:
     if request.kind != Kind.IMPORT:
         return list(known.filter(bar_count__gt=0).values_list(*fields, named=True))
     return list(known.values_list(*fields, named=True)) or [UnknownStockFacts()] * _assumed_stocks(request.source)
+
+
+def _of_a_snapshot(request: TaskRequest, size: Size, pages: _Pages, now: datetime, room: Space) -> Estimate:
+    """Return the estimate of an update by snapshot: its pages, the probes, and the stocks that it leaves open."""
+    single = PROBES + pages.lacking.asked_singly
+    shown = _seconds(pages.source, request.source, pages.count, size, now)
+    seconds = None if shown is None else shown + pages.count * pages.sleep
+    if seconds is not None and pacing.pace_of(pages.source) is not None:
+        seconds += single * _gap(pages.source)
+    needed = round(size.new * _bytes_per_bar(room))
+    return Estimate(size.stocks, size.skipped, pages.count + single, size.new, seconds, needed, room.free)
+
+
+def _pages(request: TaskRequest, stocks: Sequence[StockFacts]) -> _Pages | None:
+    """Return what a snapshot asks for; None when the update goes stock by stock."""
+    found = lacking(stocks, request.end, previous_trading_day(request.end) or request.end)
+    if not found.worth_a_snapshot:
+        return None
+    names = auto_order() if request.source == AUTO else [request.source]
+    with_pages = [name for name in names if name in SOURCES and SOURCES[name].stocks_per_page]
+    if not with_pages:
+        return None
+    source = next((name for name in with_pages if pacing.earliest_retry([name]) is None), with_pages[0])
+    entry = SOURCES[source]
+    listed = sum(stock.delisted_on is None for stock in stocks)
+    return _Pages(source, math.ceil(listed / entry.stocks_per_page), entry.sleep, found)
 
 
 def _assumed_stocks(source: str) -> int:
@@ -170,9 +201,15 @@ def _seconds(source: str, asked: str, requests: int, size: Size, now: datetime) 
         latency: float = settings.SIMULATED_LATENCY if source == "simulated" else 0.0
         return max(size.stocks / speed, size.stocks * latency / max(1, int(settings.WORKERS)))
     state = next((state for state in pacing.states() if state.source == source), None)
-    gap = state.interval if state is not None else pace.mean
     rest = max(0.0, (state.next_try - now).total_seconds()) if state is not None and state.next_try else 0.0
-    return rest + requests * gap
+    return rest + requests * _gap(source)
+
+
+def _gap(source: str) -> float:
+    """Return the seconds between two requests of a paced source, as they are now."""
+    state = next((state for state in pacing.states() if state.source == source), None)
+    pace = pacing.pace_of(source)
+    return state.interval if state is not None else pace.mean if pace is not None else 0.0
 
 
 def _speed_of_last_task(source: str) -> float | None:

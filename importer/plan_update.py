@@ -11,9 +11,10 @@ from typing import Any
 from importer.company_actions import refresh_actions
 from importer.day_work import MarketDay
 from importer.ex_rights import find_ex_rights, note_previous_closes
+from importer.snapshot_due import WORTH_A_SNAPSHOT
 from importer.snapshot_names import without_mark
 from importer.snapshot_rows import Decision
-from importer.snapshot_taking import WORTH_A_SNAPSHOT, Taken, snapshot_sources, take_snapshot
+from importer.snapshot_taking import Taken, snapshot_sources, take_snapshot
 from importer.sources.base import ListedStock, Source, SourceError
 from importer.task_requests import TaskRequest
 from marketdata.models import Stock

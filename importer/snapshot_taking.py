@@ -14,7 +14,7 @@ from datetime import date, datetime
 from django.utils.translation import gettext_noop
 
 from importer.asking import AllSourcesRest, NoSourceAnswered, ask
-from importer.models import Kind
+from importer.snapshot_due import PROBES, snapshot_is_due
 from importer.snapshot_names import follow_names
 from importer.snapshot_parts import Piece, forget_part, joined, keep_part, kept_part, of_exchange
 from importer.snapshot_rows import DayTable, Row, objection, probe_objection, probes_of, read_table
@@ -26,14 +26,10 @@ from marketdata.models import Exchange, Stock
 from marketdata.store import Standing
 from marketdata.store import standings as read_standings
 from marketdata.texts import Text, sentence, word
-from marketdata.trading_days import EXCHANGE_TIME, is_final, is_trading_day
 
 logger = logging.getLogger(__name__)
 
-# Fewer stocks than this are asked for one by one: a snapshot is about as many requests.
-WORTH_A_SNAPSHOT = 60
 ATTEMPTS = 2
-PROBES = 3
 
 _NOT_USED = gettext_noop(
     "The snapshot from %(source)s (%(part)s) was not used, and its stocks are asked for one by one. %(reason)s"
@@ -57,14 +53,8 @@ class Taken:
 
 
 def snapshot_sources(request: TaskRequest, sources: Sequence[Source], now: datetime) -> list[SnapshotSource]:
-    """Return the sources whose snapshots an update takes at ``now``, in order; none when it has to go stock by stock.
-
-    It is for the whole market and its end is today's session, which is over.
-    """
-    today = now.astimezone(EXCHANGE_TIME).date()
-    if request.kind != Kind.UPDATE or request.symbols is not None or request.refresh or request.end != today:
-        return []
-    if not is_trading_day(today) or not is_final(today, now):
+    """Return the sources whose snapshots an update takes at ``now``, in order; none when it goes stock by stock."""
+    if not snapshot_is_due(request, now):
         return []
     return [source for source in sources if isinstance(source, SnapshotSource)]
 

@@ -27,17 +27,20 @@ class Entry:
     takes_path: bool = False
     # Asked over the network, so that ``auto`` may use it.
     network: bool = False
+    # Stocks on a page of its snapshot (0: it has none), and the seconds that AKShare sleeps before each page.
+    stocks_per_page: int = 0
+    sleep: float = 0.0
 
 
 SOURCES: Mapping[str, Entry] = {
-    "eastmoney": Entry("importer.sources.akshare.eastmoney.Eastmoney", network=True),
-    "sina": Entry("importer.sources.akshare.sina.Sina", network=True),
+    "eastmoney": Entry("importer.sources.akshare.eastmoney.Eastmoney", network=True, stocks_per_page=100, sleep=1.0),
+    "sina": Entry("importer.sources.akshare.sina.Sina", network=True, stocks_per_page=80),
     "tencent": Entry("importer.sources.akshare.tencent.Tencent", network=True),
     "baostock": Entry("importer.sources.baostock.Baostock", network=True),
     "tdxquotes": Entry("importer.sources.tdxquotes.TdxQuotes", network=True),
     "tdx": Entry("importer.sources.tdx.Tdx", takes_path=True),
     "files": Entry("importer.sources.files.Files", takes_path=True),
-    "simulated": Entry("importer.sources.simulated.open_market"),
+    "simulated": Entry("importer.sources.simulated.open_market", stocks_per_page=100_000),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from importer.sizing import DayCounter, UnknownStockFacts, size_of
 from importer.status import Space
 from importer.task_requests import TaskRequest
 from marketdata.models import Stock
-from marketdata.trading_days import known_calendar
+from marketdata.trading_days import EXCHANGE_TIME, known_calendar
 from tests.importer.factories import make_task
 
 START, END = date(2024, 1, 1), date(2024, 1, 31)
@@ -225,3 +225,66 @@ def test_a_full_disk_does_not_hold_up_what_writes_nothing(monkeypatch: pytest.Mo
     check_space(asked(refresh=True, symbols=("600001.SH",)))
     with pytest.raises(NotEnoughSpace):
         check_space(asked(source="tdx", path=str(vipdoc), start=None))
+
+
+EVENING = datetime(2024, 6, 13, 17, 0, tzinfo=EXCHANGE_TIME)
+TODAY, YESTERDAY, LAST_WEEK = date(2024, 6, 13), date(2024, 6, 12), date(2024, 6, 6)
+
+
+def market(count: int, last: date, *, first_code: int = 600000) -> None:
+    Stock.objects.bulk_create(
+        Stock(
+            symbol=f"{first_code + number}.SH", code=f"{first_code + number}", exchange="SH", bar_count=100,
+            first_bar=date(2024, 1, 2), last_bar=last, covered_from=date(2024, 1, 2), covered_until=last,
+        )
+        for number in range(count)
+    )  # fmt: skip
+
+
+def update_of_the_day(**values: Any) -> TaskRequest:
+    return asked(Kind.UPDATE, **{"start": None, "end": TODAY, **values})
+
+
+@pytest.mark.django_db
+def test_an_update_by_snapshot_is_its_pages_the_probes_and_what_it_leaves_open(settings: Settings) -> None:
+    settings.PACE_MIN, settings.PACE_MAX = 0.1, 0.3
+    market(5400, YESTERDAY)
+    market(10, LAST_WEEK, first_code=688000)
+    found = estimate(update_of_the_day(), EVENING)
+    assert (found.stocks, found.requests) == (5410, 55 + 3 + 27 + 10)
+    # AKShare sleeps a second before each page.
+    assert found.seconds == pytest.approx(55 * 1.2 + 40 * 0.2)
+    assert found.bars >= 5410
+
+
+@pytest.mark.django_db
+def test_while_eastmoney_rests_an_update_is_estimated_by_sinas_pages(settings: Settings) -> None:
+    settings.PACE_MIN, settings.PACE_MAX = 0.1, 0.3
+    settings.AUTO_ORDER = ["eastmoney", "sina"]
+    market(800, YESTERDAY)
+    SourceState.objects.create(
+        source="eastmoney", breaker=Breaker.OPEN, open_until=db_now() + timedelta(seconds=300), interval=0.2
+    )
+    found = estimate(update_of_the_day(source="auto"), EVENING)
+    assert found.requests == 10 + 3 + 4
+    assert found.seconds == pytest.approx(17 * 0.2)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("count", "last", "moment", "values"),
+    [
+        (50, YESTERDAY, EVENING, {}),
+        (500, LAST_WEEK, EVENING, {}),
+        (500, YESTERDAY, EVENING.replace(hour=15), {}),
+        (500, YESTERDAY, EVENING + timedelta(days=1), {}),
+        (500, YESTERDAY, EVENING, {"source": "tencent"}),
+        (500, YESTERDAY, EVENING, {"refresh": True}),
+    ],
+    ids=["few stocks", "a missed week", "before 16:00", "another day", "a source without a snapshot", "refresh"],
+)
+def test_otherwise_an_update_is_a_request_for_each_stock(
+    count: int, last: date, moment: datetime, values: dict[str, Any]
+) -> None:
+    market(count, last)
+    assert estimate(update_of_the_day(**values), moment).requests >= count
