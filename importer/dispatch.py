@@ -14,7 +14,7 @@ from importer import chunks, lifecycle, slots
 from importer.dbtime import db_now
 from importer.finishing import finish_if_done
 from importer.hosts import live_workers
-from importer.leases import lease_over
+from importer.leases import is_over, lease_over
 from importer.models import Action, ImportChunk, ImportTask, LaneSlot, Status
 from importer.slots import Bell
 from importer.storage_trouble import storage_errors
@@ -106,7 +106,7 @@ def _ring(task: ImportTask, bell: Bell, lanes: Callable[[], int]) -> None:
         wait_for_stocks_put_off(task.pk, *put_off)
         return
     for slot in present.values():
-        if slot.pid is None and slot.leased_until < now:
+        if slot.pid is None and is_over(slot.leased_until, now):
             slots.replace(slot, bell, now)
     missing = (number for number in range(needed) if number not in present)
     for number in islice(missing, max(0, needed - len(present))):

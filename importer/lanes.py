@@ -14,7 +14,15 @@ from threading import Event
 from typing import Any, TypeVar
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection, connections
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connection,
+    connections,
+    transaction,
+)
 
 from importer import lifecycle, pacing, progress, slots
 from importer.chunks import Claim
@@ -122,10 +130,7 @@ class Lane:
                 task.refresh_from_db()
             work = ChunkWork(self, task)
             while not self.has_to_leave():
-                if not slots.renew(self.hold, db_now(), self.doing):
-                    # Somebody else has this lane's place: it takes no further chunk.
-                    raise LostLease(lane=str(self.hold.number))
-                self.claimed = claim_chunk(task.pk, self.hold.number, db_now())
+                self.claimed = self._claim()
                 if self.claimed is None:
                     nothing_left = True
                     break
@@ -138,6 +143,16 @@ class Lane:
         except StopRequested:
             pass
         self._leave(nothing_left)
+
+    def _claim(self) -> Claim | None:
+        """Take a chunk, if the slot is still this lane's: in one transaction, or a lane without a slot could hold one.
+
+        Raises LostLease when somebody else has this lane's place.
+        """
+        with transaction.atomic():
+            if not slots.renew(self.hold, db_now(), self.doing):
+                raise LostLease(lane=str(self.hold.number))
+            return claim_chunk(self.hold.task_id, self.hold.number, db_now())
 
     def has_to_leave(self) -> bool:
         """Say whether to take no further stock: time is up, the code is too old, or somebody asked to give way."""

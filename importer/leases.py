@@ -17,3 +17,8 @@ IMPLAUSIBLE = timedelta(minutes=1)
 def lease_over(now: datetime) -> Q:
     """Return the condition that ``leased_until`` has passed, or cannot be right, at ``now`` (database time)."""
     return Q(leased_until__lt=now) | Q(leased_until__gt=now + IMPLAUSIBLE)
+
+
+def is_over(leased_until: datetime, now: datetime) -> bool:
+    """Say the same of a row that was read already."""
+    return leased_until < now or leased_until > now + IMPLAUSIBLE

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import IntegrityError, models, transaction
 
 from importer.leases import MESSAGE_LEASE, SLOT_LEASE, lease_over
-from importer.models import ImportTask, LaneSlot
+from importer.models import ImportTask, LaneSlot, Status
 
 # django-q2's timeout, in seconds, of a message whose lane has to plan the task.
 PLAN_TIMEOUT = 600
@@ -44,10 +44,13 @@ def ring_by_queue(task_id: str, number: int, token: str) -> None:
 
 
 def open_slot(task_id: UUID, number: int, bell: Bell, now: datetime) -> bool:
-    """Make a slot that is missing and ring for it; False when another process made it first."""
+    """Make a slot that is missing and ring for it; False when another process made it first, or the task has left."""
     token = _new_token()
     try:
         with transaction.atomic():
+            running = ImportTask.objects.select_for_update().filter(pk=task_id, status=Status.RUNNING)
+            if not running.exists():
+                return False
             LaneSlot.objects.create(task_id=task_id, number=number, token=token, leased_until=now + MESSAGE_LEASE)
             bell(str(task_id), number, token)
     except IntegrityError:

@@ -104,6 +104,14 @@ def test_a_lease_from_before_the_clock_was_set_back_counts_as_over(bell: Bell) -
     assert len(bell.messages) == 2
 
 
+def test_a_message_from_before_the_clock_was_set_back_is_sent_again(bell: Bell) -> None:
+    planned(status=Status.RUNNING)
+    run(bell, lanes=1)
+    LaneSlot.objects.update(leased_until=db_now() + timedelta(hours=1))
+    run(bell, lanes=1)
+    assert len(bell.messages) == 2
+
+
 def test_a_higher_priority_asks_the_running_task_to_step_aside_and_takes_its_place(bell: Bell) -> None:
     running = planned(status=Status.RUNNING)
     run(bell, lanes=1)

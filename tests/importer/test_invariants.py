@@ -67,6 +67,14 @@ def test_a_stock_that_was_set_aside_after_deaths_breaks_none() -> None:
     assert violations() == []
 
 
+def test_a_clock_that_was_set_back_breaks_no_history() -> None:
+    task = make_task()
+    lifecycle.record_creation(task)
+    Transition.objects.update(at=db_now() + timedelta(hours=1))
+    lifecycle.pause(task.pk)
+    assert violations() == []
+
+
 BROKEN: dict[str, tuple[Callable[[ImportTask], object], str]] = {
     "progress above its range": (lambda task: set_task(task, progress=100), "is running at 100 percent"),
     "a planned task at 0": (lambda task: set_task(task, progress=0), "is running at 0 percent"),

@@ -43,6 +43,15 @@ def test_a_slot_is_opened_once(task: ImportTask) -> None:
     assert len(bell.messages) == 1
 
 
+@pytest.mark.parametrize("status", [Status.PAUSED, Status.CANCELLED, Status.COMPLETED])
+def test_no_slot_is_opened_for_a_task_that_has_left(task: ImportTask, status: Status) -> None:
+    ImportTask.objects.update(status=status)
+    bell = Bell()
+    assert not slots.open_slot(task.pk, 0, bell, db_now())
+    assert not bell.messages
+    assert not LaneSlot.objects.exists()
+
+
 def test_a_message_that_nobody_took_is_sent_again_and_the_first_one_is_void(task: ImportTask) -> None:
     bell = Bell()
     slots.open_slot(task.pk, 0, bell, db_now())
