@@ -18,6 +18,7 @@ from importer.exceptions import BadRequest
 from importer.hosts import live_hosts, missed_hosts
 from importer.models import ACTIVE, FINISHED, Action, Failure, Host, ImportTask, Kind, LaneSlot, Status
 from importer.notify.outbox import given_up_since
+from importer.page_schedules import ScheduleLine, daily_line
 from importer.page_words import SourceLine, source_lines, source_names_text, spoken_text, turn_text
 from importer.sources.registry import auto_order
 from importer.status import Completeness, DataStatus, Space, completeness, data_status, space
@@ -139,6 +140,7 @@ class DataPage:
     waiting: Sequence[Waiting]
     recent: Sequence[TaskCard]
     sources: Sequence[SourceLine]
+    daily: ScheduleLine | None
     workers: Workers
     hosts: Sequence[HostLine]
     spoken: Text
@@ -182,6 +184,7 @@ def data_page(now: datetime | None = None, *, seen: str = "") -> DataPage:
         waiting=_waiting(active, leading, working.count, now),
         recent=[card_of(task, now) for task in recent],
         sources=source_lines(_sources_shown(), pacing.states()),
+        daily=daily_line(),
         workers=working,
         hosts=host_lines(working),
         spoken=_spoken(leading, news),

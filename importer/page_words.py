@@ -38,7 +38,12 @@ _BREAKERS = {
 }
 
 
-_WAYS = {"page": gettext_noop("page"), "admin": gettext_noop("administration"), "api": "API"}
+_WAYS = {
+    "page": gettext_noop("page"),
+    "admin": gettext_noop("administration"),
+    "api": "API",
+    "schedule": gettext_noop("schedule"),
+}
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
+from django_q.models import Schedule
 
-from importer import lifecycle
+from importer import lifecycle, schedules
 from importer.dbtime import db_now
-from importer.models import Failure, Host, ImportChunk, ImportTask, Kind, LaneSlot, SourceState, Status, Transition
+from importer.exceptions import EmptyDatabase
+from importer.models import (
+    Failure,
+    Host,
+    ImportChunk,
+    ImportTask,
+    Kind,
+    LaneSlot,
+    Outcome,
+    SourceState,
+    Status,
+    TaskSchedule,
+    Transition,
+)
 from marketdata.models import Bar, Stock
 from marketdata.store import claim_origin
 from marketdata.texts import counted, seconds, word
@@ -36,7 +50,7 @@ class Scene:
 
 def play(scene: Scene) -> Mapping[str, str]:
     """Empty the tables, fill them, and return the pages by name."""
-    for model in (ImportTask, Host, SourceState, Bar, Stock):
+    for model in (Schedule, ImportTask, Host, SourceState, Bar, Stock):
         model.objects.all().delete()
     return scene.fill()
 
@@ -131,6 +145,55 @@ def _resting() -> Mapping[str, str]:
     return {"resting": "/data/"}
 
 
+def _no_schedules() -> Mapping[str, str]:
+    _market(STOCKS, STOCKS)
+    _host()
+    return {"schedules-none": "/data/schedules/", "daily-off": "/data/"}
+
+
+def _schedules() -> Mapping[str, str]:
+    _market(STOCKS, STOCKS, until=newest_finished_day(db_now()))
+    _host()
+    now = db_now()
+    began = now - timedelta(hours=20)
+    done = make_task(kind=Kind.UPDATE, status=Status.COMPLETED, total=STOCKS, done=5400, failed=12)
+    running = make_task(kind=Kind.REPAIR, status=Status.RUNNING, progress=40)
+    update = schedules.create({"when": "trading_day", "time": time(16, 30), "kind": "update"}).schedule
+    TaskSchedule.objects.filter(pk=update.pk).update(
+        last_task=done, last_run_at=began, last_meant_at=began - timedelta(hours=14), last_outcome=Outcome.STARTED
+    )
+    repair = schedules.create(
+        {
+            "when": "weekly", "weekday": 6, "time": time(9), "kind": "repair", "source": "sina", "priority": -2,
+            "name": "周末补缺", "symbols": ["600519", "000001", "300750", "601318"],
+        }
+    ).schedule  # fmt: skip
+    TaskSchedule.objects.filter(pk=repair.pk).update(
+        last_task=running, last_run_at=now, last_meant_at=now, last_outcome=Outcome.STARTED
+    )
+    wish = {
+        "when": "once",
+        "date": date(2031, 1, 6),
+        "time": time(20),
+        "kind": "import",
+        "start_date": date(2015, 1, 5),
+    }
+    once = schedules.create(wish).schedule
+    cron = schedules.create({"when": "cron", "cron": "30 9,11,13 * * 1-5", "kind": "update"}, paused=True).schedule
+    schedules.create({"when": "trading_day", "time": time(9, 30), "kind": "update", "symbols": ["600519"]})
+    TaskSchedule.objects.filter(pk=once.pk).update(
+        last_run_at=began, last_outcome=Outcome.REFUSED, reason_id=EmptyDatabase.default_msgid
+    )
+    return {
+        "schedules": "/data/schedules/",
+        "schedule-weekly": f"/data/schedules/{repair.pk}/",
+        "schedule-cron": f"/data/schedules/{cron.pk}/",
+        "schedule-once": f"/data/schedules/{once.pk}/",
+        "schedule-delete": f"/data/schedules/{repair.pk}/delete/",
+        "daily-on": "/data/",
+    }
+
+
 def _demo() -> Mapping[str, str]:
     _market(STOCKS, STOCKS, until=newest_finished_day(db_now()))
     _host()
@@ -143,6 +206,7 @@ def _admin() -> Mapping[str, str]:
     return {
         "admin-tasks": "/admin/importer/importtask/",
         "admin-sources": "/admin/importer/sourcestate/",
+        "admin-schedules": "/admin/importer/taskschedule/",
         "admin-stocks": "/admin/marketdata/stock/",
         "admin": "/admin/",
     }
@@ -154,6 +218,8 @@ SCENES = (
     Scene("ended", _ended),
     Scene("paused", _paused),
     Scene("resting", _resting),
+    Scene("no schedules", _no_schedules),
+    Scene("schedules", _schedules),
     Scene("admin", _admin),
     Scene("demo", _demo),
 )
