@@ -11,12 +11,15 @@ from typing import Any
 
 import pandas as pd
 from django.http import HttpResponse
+from django.utils.translation import gettext_noop
 
 from importer.api_answers import JSON
 from importer.api_requests import BarRange
+from importer.exceptions import BadRequest
 from marketdata.adjusted import flag_texts
 from marketdata.reading import load_bars
 
+_BACKWARDS = gettext_noop("The end %(end)s is before the start %(start)s. Swap them, or name an earlier start.")
 CSV = "text/csv; charset=utf-8"
 PARQUET = "application/vnd.apache.parquet"
 COLUMNS = ("date", "open", "high", "low", "close", "volume", "amount")
@@ -45,7 +48,9 @@ class StockBars:
 
 
 def read(symbol: str, query: BarRange) -> StockBars:
-    """Return a stock's bars. Raises BadSymbol or UnknownStock."""
+    """Return a stock's bars. Raises BadSymbol, UnknownStock, or BadRequest for an end before the start."""
+    if query.start is not None and query.end is not None and query.end < query.start:
+        raise BadRequest("end", _BACKWARDS, end=query.end.isoformat(), start=query.start.isoformat())
     return StockBars(load_bars(symbol, query.start, query.end, adjust=query.adjust, as_of=query.as_of))
 
 

@@ -8,6 +8,7 @@ from datetime import date
 
 from django.utils.translation import gettext_noop
 
+from importer.rights_dates import without_moved
 from importer.sources.base import ActionSource, Banned, Source, SourceError
 from importer.sources.labels import label_of
 from marketdata.actions import save_actions
@@ -48,7 +49,7 @@ def refresh_actions(
             if isinstance(error, Banned):
                 break
             continue
-        result = save_actions(actions, source=source.name, simulated=source.simulated)
+        result = save_actions(without_moved(actions), source=source.name, simulated=source.simulated)
         logger.info("corporate actions from %s: %s new, %s changed", source.name, result.added, result.changed)
         for conflict in result.conflicts:
             logger.warning("corporate actions of %s: %s", conflict.symbol, conflict)

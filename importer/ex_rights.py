@@ -45,7 +45,7 @@ def find_ex_rights(table: DayTable, standings: Mapping[str, Standing], day: date
     """Return the ex-rights of the stocks that are known up to the trading day before ``day``."""
     rows = [row for row in table.traded() if row.symbol in standings and row.symbol not in table.doubtful]
     moved = [row for row in rows if not follows(row, standings[row.symbol])]
-    actions = _actions_between(standings, day)
+    actions = actions_between(standings, day)
     explained, still_open = {}, {}
     for row in moved:
         standing = standings[row.symbol]
@@ -97,7 +97,7 @@ def note_open(
     Call it when the stock's own history has confirmed the stored ``close``; else a wrong bar would pass for one.
     """
     facts = CorporateAction.objects.filter(stock__symbol=symbol, ex_date=day)
-    has_facts = any(not _action(row).is_empty for row in facts)
+    has_facts = any(not action_of(row).is_empty for row in facts)
     save_actions([ListedAction(symbol, Action(day, previous_close=prev_close))], source=source, simulated=simulated)
     values = {"symbol": symbol, "day": day.isoformat(), "prev_close": f"{prev_close:g}", "close": f"{close:g}"}
     text = Text(_DIFFERS if has_facts else _UNKNOWN, values)
@@ -112,7 +112,7 @@ def note_open(
     )
 
 
-def _actions_between(standings: Mapping[str, Standing], day: date) -> dict[str, list[Action]]:
+def actions_between(standings: Mapping[str, Standing], day: date) -> dict[str, list[Action]]:
     """Return by symbol the actions with ex-dates after the newest bar, up to ``day``."""
     oldest = min((each.last_bar for each in standings.values()), default=day)
     rows: Sequence[CorporateAction] = list(
@@ -122,11 +122,11 @@ def _actions_between(standings: Mapping[str, Standing], day: date) -> dict[str, 
     for row in rows:
         standing = standings.get(row.stock.symbol)
         if standing is not None and row.ex_date > standing.last_bar:
-            found[row.stock.symbol].append(_action(row))
+            found[row.stock.symbol].append(action_of(row))
     return found
 
 
-def _action(row: CorporateAction) -> Action:
+def action_of(row: CorporateAction) -> Action:
     return Action(
         row.ex_date,
         row.cash_per_share,

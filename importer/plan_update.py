@@ -11,6 +11,7 @@ from typing import Any
 from importer.company_actions import refresh_actions
 from importer.day_work import MarketDay
 from importer.ex_rights import find_ex_rights, note_previous_closes
+from importer.rights_dates import NEAR, settle_rights
 from importer.snapshot_due import WORTH_A_SNAPSHOT
 from importer.snapshot_names import without_mark
 from importer.snapshot_rows import Decision
@@ -84,8 +85,10 @@ def _by_snapshot(sources: Sequence[Source], taken: Taken, previous_day: date, *,
     many_missed = len(missed) >= WORTH_A_SNAPSHOT
     if ex_rights.open or many_missed:
         since = _newest_bar(missed) if many_missed else None
-        problem = refresh_actions(sources, since or taken.day, today=taken.day)
+        # Rights may have been listed for a day before.
+        problem = refresh_actions(sources, (since or taken.day) - NEAR, today=taken.day)
         findings += [problem] if problem else []
+        settle_rights(ex_rights.open, current, taken.day)
         ex_rights = find_ex_rights(taken.table, current, taken.day)
     day = MarketDay(
         pieces=taken.pieces,

@@ -236,6 +236,7 @@ def test_a_stock_that_is_not_stored_is_a_404_and_no_stock_a_422(api: Caller, suf
         ({"end": "2024-02-30"}, "end"),
         ({"adjust": "front"}, "adjust"),
         ({"as_of": "x"}, "as_of"),
+        ({"start": "2024-01-05", "end": "2024-01-04"}, "end"),
     ],
 )
 def test_a_range_that_makes_no_sense_is_named(

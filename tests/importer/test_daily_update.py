@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from importer import stopping
+from importer.company_actions import refresh_actions
 from importer.exceptions import StopRequested
 from importer.invariants import violations
 from importer.lanes import Lane
@@ -19,7 +20,8 @@ from importer.run import follow_inline
 from importer.sources.base import Banned
 from importer.sources.simulated import Simulated
 from importer.task_requests import Submission
-from marketdata.actions import ex_rights_without_action
+from marketdata.actions import ListedAction, ex_rights_without_action
+from marketdata.adjustment import Action
 from marketdata.models import Bar, CorporateAction, Stock
 from marketdata.reading import load_bars
 from marketdata.store import bars_hash, delete_bars, store_bars, verify_summaries
@@ -284,6 +286,41 @@ def test_an_ex_right_that_nothing_explains_is_listed_and_adjusted_prices_follow_
     assert paying in [each.symbol for each in ex_rights_without_action()]
     assert load_bars(paying, adjust="qfq").attrs["flags"][0]["flag"] == "ex_right_without_known_action"
     assert (task.status, task.failed) == (Status.COMPLETED, 0)
+
+
+@pytest.mark.parametrize("off", [-3, 0, 3], ids=["derived too early", "right", "derived too late"])
+def test_rights_are_confirmed_by_the_previous_close_whatever_day_was_derived(
+    off: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    symbol, day = _a_stock_that_pays()
+    import_at(day - timedelta(days=1))
+    CorporateAction.objects.all().delete()
+    with at(day):
+        previous_close = Simulated(seed=1, stocks=STOCKS).snapshot(day).set_index("symbol").loc[symbol, "prev_close"]
+    close = Bar.objects.filter(stock__symbol=symbol).order_by("-date").values_list("close", flat=True)[0]
+    price = round((previous_close * 1.3 - close) / 0.3, 4)
+    rights = Action(day + timedelta(days=off), rights_per_share=0.3, rights_price=price)
+    monkeypatch.setattr(Simulated, "market_actions", lambda *_args, **_options: [ListedAction(symbol, rights)])
+    task = update_at(day)
+    stored = CorporateAction.objects.get(stock__symbol=symbol, rights_per_share__gt=0)
+    assert (stored.ex_date, stored.rights_per_share, stored.previous_close) == (day, 0.3, previous_close)
+    assert not any(reason.startswith(symbol) for reason in findings(task))
+    assert load_bars(symbol, adjust="qfq").attrs["flags"] == []
+    # The list goes on to show them for the day that was derived: they stay where the exchange confirmed them.
+    problem = refresh_actions([Simulated(seed=1, stocks=STOCKS)], day - timedelta(days=20), today=day)
+    assert problem is None
+    assert CorporateAction.objects.filter(stock__symbol=symbol, rights_per_share__gt=0).count() == 1
+
+
+def test_rights_that_do_not_explain_the_previous_close_stay_on_their_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    symbol, day = _a_stock_that_pays()
+    import_at(day - timedelta(days=1))
+    CorporateAction.objects.all().delete()
+    rights = Action(day + timedelta(days=3), rights_per_share=0.3, rights_price=0.01)
+    monkeypatch.setattr(Simulated, "market_actions", lambda *_args, **_options: [ListedAction(symbol, rights)])
+    task = update_at(day)
+    assert CorporateAction.objects.get(rights_per_share__gt=0).ex_date == rights.ex_date
+    assert any(reason.startswith(f"{symbol}: ex-right without a known action") for reason in findings(task))
 
 
 def test_an_ex_right_gets_its_action_and_the_exchanges_previous_close_as_its_proof() -> None:

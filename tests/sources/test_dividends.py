@@ -46,6 +46,12 @@ def test_the_ex_date_of_rights_is_the_second_session_after_the_payment(standin: 
     assert (found.rights_per_share, found.rights_price) == (0.3, 5.0)
 
 
+def test_the_whole_markets_actions_hold_its_rights(standin: StandIn) -> None:
+    found = actions(standin, date(2024, 5, 1))
+    assert len(found) > 1
+    assert found[RIGHTS, RIGHTS_EX_DATE].rights_per_share == 0.3
+
+
 def test_a_few_stocks_are_asked_for_one_by_one(standin: StandIn) -> None:
     found = actions(standin, date(2021, 1, 1), symbols=[PAYS_TODAY, "600000.SH"])
     assert {symbol for symbol, _day in found} == {PAYS_TODAY, "600000.SH"}
