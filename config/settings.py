@@ -168,7 +168,7 @@ BREAKER_FIRST_REST = env.float("BARVAULT_BREAKER_FIRST_REST", default=30.0)
 BREAKER_LONGEST_REST = env.float("BARVAULT_BREAKER_LONGEST_REST", default=3600.0)
 # The longest that one request may take, from the connection to the last byte.
 REQUEST_TIMEOUT = env.float("BARVAULT_REQUEST_TIMEOUT", default=10.0)
-# The sources that `auto` asks, in this order: "eastmoney,sina"; all that the network has when empty.
+# The sources that `auto` asks, in this order: "eastmoney,sina"; when empty that of the registry.
 AUTO_ORDER = env.list("BARVAULT_AUTO_ORDER", default=[])
 # The quote servers of 通达信 to choose from: "192.0.2.1:7709,192.0.2.2"; those that tdxpy knows when empty.
 TDX_SERVERS = env.list("BARVAULT_TDX_SERVERS", default=[])

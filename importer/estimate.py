@@ -41,8 +41,9 @@ RESERVE = 200_000_000
 BYTES_OF_A_BAR_IN_FILES = {".day": 32, ".csv": 70, ".parquet": 25}
 # What one lane imports where nobody has to be polite, until the first import has been measured.
 STOCKS_PER_SECOND = 60.0
-# Tencent sends a year per answer, and tells in another one when a stock begins.
-SOURCES_BY_YEAR = frozenset({"tencent"})
+# Requests for each stock beside those for its years, and how many years an answer holds: Tencent tells in one of its
+# own when a stock begins, and of the pages of a quote server the last is half empty on the average.
+ANSWERS = {"tencent": (1.0, 1.0), "tdxquotes": (0.5, 800 / 243)}
 
 
 class NotEnoughSpace(ExplainedError):
@@ -92,10 +93,15 @@ def estimate(request: TaskRequest, now: datetime | None = None) -> Estimate:
     if snapshot_is_due(request, now) and (pages := _pages(request, stocks)) is not None:
         return _of_a_snapshot(request, size, pages, now, room)
     source = _first_source(request.source)
-    requests = size.years + size.stocks if source in SOURCES_BY_YEAR else size.stocks
+    requests = _requests(source, size)
     seconds = _seconds(source, request.source, requests, size, now)
     needed = round(size.new * _bytes_per_bar(room))
     return Estimate(size.stocks, size.skipped, requests, size.new, seconds, needed, room.free)
+
+
+def _requests(source: str, size: Size) -> int:
+    for_each, years_at_once = ANSWERS.get(source, (1.0, math.inf))
+    return max(size.stocks, round(size.stocks * for_each + size.years / years_at_once))
 
 
 def check_space(request: TaskRequest) -> None:
@@ -149,7 +155,7 @@ def _pages(request: TaskRequest, stocks: Sequence[StockFacts]) -> _Pages | None:
     if not found.worth_a_snapshot:
         return None
     names = auto_order() if request.source == AUTO else [request.source]
-    with_pages = [name for name in names if name in SOURCES and SOURCES[name].stocks_per_page]
+    with_pages = [name for name, entry in SOURCES.items() if name in names and entry.stocks_per_page]
     if not with_pages:
         return None
     source = next((name for name in with_pages if pacing.earliest_retry([name]) is None), with_pages[0])

@@ -10,7 +10,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -44,6 +44,8 @@ logger = logging.getLogger(__name__)
 
 # These read this machine's disk or make their bars up: no pace and no breaker unless a pace is set for them.
 UNPACED = frozenset({"tdx", "files", "simulated"})
+# How many times longer than PACE_MIN and PACE_MAX the gaps of a source are: docs/decisions/011-auto-order.md
+STRETCH: Mapping[str, float] = {"baostock": 2.0}
 _LOOK_EVERY = 0.1
 # A look at the database, so long before a slot that it does not make the request late.
 _LOOK_BEFORE = 0.03
@@ -98,12 +100,14 @@ class Slot:
 def pace_of(source: str) -> Pace | None:
     """Return the gaps that are set for ``source``; None for one that is not paced.
 
-    PACE_MIN and PACE_MAX are for every source; a floor in PACE_FLOORS replaces the shortest gap of one source and
-    stretches the longest in proportion.
+    PACE_MIN and PACE_MAX are for every source, times its STRETCH; a floor in PACE_FLOORS replaces the shortest gap of
+    one source and stretches the longest in proportion.
     """
     floor = settings.PACE_FLOORS.get(source)
     if floor is None:
-        return None if source in UNPACED else Pace(settings.PACE_MIN, max(settings.PACE_MIN, settings.PACE_MAX))
+        stretch = STRETCH.get(source, 1.0)
+        shortest, longest = settings.PACE_MIN * stretch, settings.PACE_MAX * stretch
+        return None if source in UNPACED else Pace(shortest, max(shortest, longest))
     stretch = settings.PACE_MAX / settings.PACE_MIN if settings.PACE_MIN > 0 else 1.0
     return Pace(floor, floor * max(stretch, 1.0))
 

@@ -23,16 +23,22 @@ from importer.planning import split
 from importer.recording import task_finding
 from importer.slots import Hold
 from importer.sources.base import Banned, ListedStock, Source, SourceError
-from importer.sources.registry import auto_order, get_source
+from importer.sources.labels import label_of
+from importer.sources.registry import auto_order, by_list, get_source, has_partial_list
 from importer.task_requests import DEFAULT_START, TaskRequest, request_of
 from marketdata.models import Stock
 from marketdata.recoding import known_stocks
 from marketdata.store import save_listing
-from marketdata.texts import ExplainedError, Text, sentences
+from marketdata.texts import ExplainedError, Text, sentences, word
 
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 3
+
+_PARTIAL = gettext_noop(
+    "The list of stocks came from %(source)s, which lacks Beijing's, and perhaps those that were delisted: they were "
+    "not imported. Import again when the exchanges' own lists are to be had."
+)
 
 
 class PlanFailed(ExplainedError):
@@ -75,14 +81,23 @@ def fetch_plan(task: ImportTask, now: Callable[[], datetime] = timezone.now) -> 
         return Plan(_stocks_with_bars(request))
     if request.symbols is not None and _all_known(request.symbols):
         return Plan(request.symbols, findings=_actions(task, request, now()))
-    listed, simulated = _fetch_list(request)
+    listed, lister = _fetch_list(request)
     if request.symbols is None:
         symbols: Sequence[str] = _meant(request, listed or ())
     else:
         symbols = request.symbols
     if listed:
-        save_listing(listed, simulated=simulated)
-    return Plan(symbols, list_known=listed is not None, findings=_actions(task, request, now()))
+        save_listing(listed, simulated=lister is not None and lister.simulated)
+    findings = [*_partial_list(request, lister), *_actions(task, request, now())]
+    known = listed is not None and lister is not None and not has_partial_list(lister)
+    return Plan(symbols, list_known=known, findings=findings)
+
+
+def _partial_list(request: TaskRequest, lister: Source | None) -> list[Text]:
+    """Say that a list is not the whole market, where the whole market was meant."""
+    if request.symbols is not None or lister is None or not has_partial_list(lister):
+        return []
+    return [Text(_PARTIAL, {"source": word(label_of(lister.name))})]
 
 
 def _actions(task: ImportTask, request: TaskRequest, now: datetime) -> list[Text]:
@@ -150,18 +165,18 @@ def _meant(request: TaskRequest, listed: Iterable[ListedStock]) -> list[str]:
     return sorted(symbols)
 
 
-def _fetch_list(request: TaskRequest) -> tuple[list[ListedStock] | None, bool]:
-    """Return what the first source lists that answers, and whether it is simulated.
+def _fetch_list(request: TaskRequest) -> tuple[list[ListedStock] | None, Source | None]:
+    """Return what the first source lists that answers, whole lists first, and which one that is.
 
     Named stocks do without a list where none is to be had. Raises PlanFailed: with a time to try again when sources
     rest, which is nobody's failure.
     """
     reasons: dict[str, Text] = {}
     untils: list[datetime] = []
-    for source in _sources(request):
+    for source in by_list(_sources(request)):
         for _attempt in range(ATTEMPTS):
             try:
-                return list(source.stocks()), source.simulated
+                return list(source.stocks()), source
             except pacing.SourceResting as error:
                 untils.append(error.until)
                 break
@@ -171,7 +186,7 @@ def _fetch_list(request: TaskRequest) -> tuple[list[ListedStock] | None, bool]:
                 if isinstance(error, Banned):
                     break
     if request.symbols is not None:
-        return None, False
+        return None, None
     names = ["exchanges", *(source.name for source in _sources(request))]
     until = min(untils, default=None) or pacing.earliest_retry(names)
     if until is not None:

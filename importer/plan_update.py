@@ -17,6 +17,7 @@ from importer.snapshot_names import without_mark
 from importer.snapshot_rows import Decision
 from importer.snapshot_taking import Taken, snapshot_sources, take_snapshot
 from importer.sources.base import ListedStock, Source, SourceError
+from importer.sources.registry import by_list
 from importer.task_requests import TaskRequest
 from marketdata.models import Stock
 from marketdata.store import Standing, save_listing, standings
@@ -126,7 +127,7 @@ def _one_by_one(sources: Sequence[Source], lacking: Sequence[Standing], today: d
 
 def _listed_now(sources: Sequence[Source]) -> Sequence[ListedStock]:
     """Return the list of stocks, and save it; nothing when it cannot be had: the known ones are updated anyhow."""
-    for source in sources:
+    for source in by_list(sources):
         try:
             listed = list(source.stocks())
         except SourceError as error:

@@ -20,6 +20,7 @@ from importer.snapshot_parts import Piece, forget_part, joined, keep_part, kept_
 from importer.snapshot_rows import DayTable, Row, objection, probe_objection, probes_of, read_table
 from importer.sources.base import SnapshotSource, Source, SourceError
 from importer.sources.labels import label_of
+from importer.sources.registry import by_snapshot
 from importer.sources.rows import EXACT
 from importer.task_requests import TaskRequest
 from marketdata.models import Exchange, Stock
@@ -53,10 +54,10 @@ class Taken:
 
 
 def snapshot_sources(request: TaskRequest, sources: Sequence[Source], now: datetime) -> list[SnapshotSource]:
-    """Return the sources whose snapshots an update takes at ``now``, in order; none when it goes stock by stock."""
+    """Return the sources whose snapshots an update takes at ``now``, best first; none when it goes stock by stock."""
     if not snapshot_is_due(request, now):
         return []
-    return [source for source in sources if isinstance(source, SnapshotSource)]
+    return by_snapshot([source for source in sources if isinstance(source, SnapshotSource)])
 
 
 def take_snapshot(

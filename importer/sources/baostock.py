@@ -8,7 +8,7 @@ its documentation), so a stock that lacks today's row before that is not suspend
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, time
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,8 @@ from marketdata.texts import Text, sentence, word
 from marketdata.trading_days import known_calendar
 
 EXCHANGE_TIME = ZoneInfo("Asia/Shanghai")
+# By its documentation half past five; nobody waits for it at that minute.
+PUBLISHED_AT = time(18, 0)
 _FIRST_DAY = date(1990, 12, 19)
 _FIELDS = ("date", "code", "open", "high", "low", "close", "volume", "amount", "tradestatus")
 _RAW = "3"
@@ -35,7 +37,7 @@ _TRADED = "1"
 _STOCK_FIELDS = ("code", "code_name", "ipoDate", "outDate", "type")
 _A_STOCK = "1"
 
-_NOT_YET = gettext_noop("it has no bars of %(day)s yet")
+_NOT_YET = gettext_noop("it publishes the bars of a day in the evening; ask for those of %(day)s after %(time)s")
 _NO_LIST = gettext_noop("%(source)s: the list of %(exchange)s is empty, which cannot be.")
 
 
@@ -70,7 +72,11 @@ class Baostock:
         if symbol.endswith(".BJ"):
             raise UnknownSymbol(source=word(self.label), symbol=symbol)
         vendor = vendor_symbol(symbol, "sh.600519")
-        today = timezone.now().astimezone(EXCHANGE_TIME).date()
+        now = timezone.now().astimezone(EXCHANGE_TIME)
+        today = now.date()
+        needs_today = end == today and known_calendar().is_open(today)
+        if needs_today and now.time() < PUBLISHED_AT:
+            raise self._not_yet(today)
         with asking(symbol):
             answer = baostock.query_history_k_data_plus(
                 vendor,
@@ -93,10 +99,14 @@ class Baostock:
             newest = str(rows["date"].iloc[-1])
             bars = canonical(rows.loc[rows["tradestatus"] == _TRADED, list(BAR_COLUMNS)])
         # A suspended stock has a row for today; only one that is published late, or delisted, has none.
-        if end == today and known_calendar().is_open(today) and newest < today.isoformat():
-            detail = sentence(Text(_NOT_YET, {"day": today.isoformat()}))
-            raise SourceUnavailable(source=word(self.label), detail=detail)
+        if needs_today and newest < today.isoformat():
+            raise self._not_yet(today)
         return bars
+
+    def _not_yet(self, day: date) -> SourceUnavailable:
+        """It is nobody's failure, and does not count as one: nothing is reported to the breaker."""
+        detail = sentence(Text(_NOT_YET, {"day": day.isoformat(), "time": f"{PUBLISHED_AT:%H:%M}"}))
+        return SourceUnavailable(source=word(self.label), detail=detail)
 
 
 def _rows(answer: Any) -> pd.DataFrame:

@@ -123,7 +123,7 @@ def _logged_in() -> Line:
 
 
 def _exchange_on_new(message: str) -> Line:
-    with one_request(NAME, constants.BAOSTOCK_SERVER_IP) as bounds:
+    with one_request(NAME, constants.BAOSTOCK_SERVER_IP, greeting=True) as bounds:
         line = connect(constants.BAOSTOCK_SERVER_IP, constants.BAOSTOCK_SERVER_PORT)
         try:
             _answer(line, message, "", bounds)

@@ -31,7 +31,7 @@ class StaleConnection(Exception):
 
 
 @contextmanager
-def one_request(source: str, host: str, *, proxy: str | None = None) -> Iterator[Bounds]:
+def one_request(source: str, host: str, *, proxy: str | None = None, greeting: bool = False) -> Iterator[Bounds]:
     """Send one request to ``host`` inside the block, and read its answer.
 
     1. Wait for the source's next slot; the breaker has to be closed, or the probe ours.
@@ -40,9 +40,12 @@ def one_request(source: str, host: str, *, proxy: str | None = None) -> Iterator
     3. Whatever goes wrong on the way becomes Banned or SourceUnavailable and is reported to the breaker; an answer
        is reported as a success, also one that raises another error of a source.
 
+    ``greeting``: an answer is no success, only the way to one, unless it is what a half-open breaker waits for. Who
+    greets friendly and then refuses would never be found to refuse.
+
     Raises StopRequested, SourceResting (nothing was sent), Banned or SourceUnavailable.
     """
-    bounds = _admitted(source)
+    bounds, slot = _admitted(source)
     try:
         with bounded(bounds):
             yield bounds
@@ -63,10 +66,11 @@ def one_request(source: str, host: str, *, proxy: str | None = None) -> Iterator
             pacing.report_trouble(source, failure)
         raise failure from error
     else:
-        pacing.report_success(source)
+        if slot.probe or not greeting:
+            pacing.report_success(source)
 
 
-def _admitted(source: str) -> Bounds:
+def _admitted(source: str) -> tuple[Bounds, pacing.Slot]:
     context = current_context()
     should_stop = _stop_question(context)
     if should_stop():
@@ -90,7 +94,7 @@ def _admitted(source: str) -> Bounds:
 
     now = time.monotonic()
     limit = max(0.0, min(settings.REQUEST_TIMEOUT, latest - now))
-    return Bounds(now + limit, limit, should_stop, latest, keep_slot)
+    return Bounds(now + limit, limit, should_stop, latest, keep_slot), slot
 
 
 def _stop_question(context: FetchContext | None) -> Callable[[], bool]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -16,6 +16,7 @@ from importer.sources.labels import label_of
 if TYPE_CHECKING:
     from importer.sources.base import Source
 
+T = TypeVar("T", bound="Source")
 AUTO = "auto"
 
 
@@ -30,18 +31,24 @@ class Entry:
     # Stocks on a page of its snapshot (0: it has none), and the seconds that AKShare sleeps before each page.
     stocks_per_page: int = 0
     sleep: float = 0.0
+    # Its list of stocks lacks an exchange, or those that were delisted.
+    partial_list: bool = False
 
 
 SOURCES: Mapping[str, Entry] = {
     "eastmoney": Entry("importer.sources.akshare.eastmoney.Eastmoney", network=True, stocks_per_page=100, sleep=1.0),
     "sina": Entry("importer.sources.akshare.sina.Sina", network=True, stocks_per_page=80),
-    "tencent": Entry("importer.sources.akshare.tencent.Tencent", network=True),
-    "baostock": Entry("importer.sources.baostock.Baostock", network=True),
-    "tdxquotes": Entry("importer.sources.tdxquotes.TdxQuotes", network=True),
+    "tencent": Entry("importer.sources.akshare.tencent.Tencent", network=True, partial_list=True),
+    "baostock": Entry("importer.sources.baostock.Baostock", network=True, partial_list=True),
+    "tdxquotes": Entry("importer.sources.tdxquotes.TdxQuotes", network=True, partial_list=True),
     "tdx": Entry("importer.sources.tdx.Tdx", takes_path=True),
     "files": Entry("importer.sources.files.Files", takes_path=True),
     "simulated": Entry("importer.sources.simulated.open_market", stocks_per_page=100_000),
 }
+
+
+# Who bans least comes first, and who is needed for more than bars late: docs/decisions/011-auto-order.md
+DEFAULT_ORDER: Sequence[str] = ("tdxquotes", "baostock", "sina", "eastmoney", "tencent")
 
 
 def source_names() -> list[str]:
@@ -50,7 +57,7 @@ def source_names() -> list[str]:
 
 
 def auto_order() -> list[str]:
-    """Return the sources that ``auto`` asks, in this order: BARVAULT_AUTO_ORDER, or all that the network has.
+    """Return the sources that ``auto`` asks, in this order: BARVAULT_AUTO_ORDER, or DEFAULT_ORDER.
 
     Raises BadRequest when the setting names something else.
     """
@@ -63,7 +70,27 @@ def auto_order() -> list[str]:
                 source=name,
                 names=", ".join(network),
             )
-    return list(settings.AUTO_ORDER) or network
+    return list(settings.AUTO_ORDER or DEFAULT_ORDER)
+
+
+def by_list(sources: Sequence[Source]) -> list[Source]:
+    """Return ``sources`` in the order in which they are asked for the list of stocks: those with whole lists first."""
+    return sorted(sources, key=has_partial_list)
+
+
+def has_partial_list(source: Source) -> bool:
+    """Say whether the list of ``source`` lacks an exchange, or the stocks that were delisted."""
+    entry = SOURCES.get(source.name)
+    return entry is not None and entry.partial_list
+
+
+def by_snapshot(sources: Sequence[T]) -> list[T]:
+    """Return ``sources`` in the order in which they are asked for a snapshot of the market: that of SOURCES.
+
+    Whoever is asked last for bars is the one who can still show a market.
+    """
+    places = {name: place for place, name in enumerate(SOURCES)}
+    return sorted(sources, key=lambda source: places.get(source.name, len(places)))
 
 
 def label(name: str) -> str:

@@ -96,7 +96,7 @@ def expected_day(now_end: date | None = None) -> date:
 def check_age(line: Line, end: date | None = None) -> None:
     """Ask how new the server's data are: one request. Raises SourceUnavailable when they end too early."""
     expected = expected_day(end)
-    with one_request(NAME, line.host) as bounds:
+    with one_request(NAME, line.host, greeting=True) as bounds:
         _check_newest(line, tdx_wire.newest_day(line, bounds), expected)
 
 
@@ -117,7 +117,7 @@ def _greeted(line: Line | None, step: int, last: bool) -> Line:
     candidates = _candidates() if line is None else []
     host = line.host if line is not None else ", ".join(host for host, _ in candidates[:_SHOWN])
     try:
-        with one_request(NAME, host) as bounds:
+        with one_request(NAME, host, greeting=True) as bounds:
             try:
                 line = line or connect_to_any(candidates)
                 # A server that greets and then hangs up refuses.

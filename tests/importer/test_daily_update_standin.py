@@ -152,7 +152,8 @@ def test_a_ban_in_the_middle_costs_one_exchange_and_loses_nothing(standin: Stand
     assert hash_of_what_is_true(standin) == by_day
 
 
-def test_when_everything_of_eastmoney_refuses_sinas_pages_give_the_rest(standin: StandIn) -> None:
+def test_when_everything_of_eastmoney_refuses_sinas_pages_give_the_rest(standin: StandIn, settings: Any) -> None:
+    settings.AUTO_ORDER = ["eastmoney", "sina"]
     for host in ("82.push2.eastmoney.com", "push2his.eastmoney.com"):
         # The pages of Beijing and Shenzhen, and the first of Shanghai, come; their probes do.
         standin.fault("reset", host=host, after=4 if host.startswith("82") else 2)

@@ -90,6 +90,17 @@ def test_a_floor_gives_a_source_a_pace_of_its_own(settings: object) -> None:
     assert (pace.shortest, pace.longest) == pytest.approx((0.5, 1.5))
 
 
+def test_a_source_that_has_blacklisted_users_is_asked_half_as_often(settings: object) -> None:
+    settings.PACE_MIN, settings.PACE_MAX = 0.1, 0.3  # type: ignore[attr-defined]
+    pace = pacing.pace_of("baostock")
+    assert pace is not None
+    assert (pace.shortest, pace.longest) == pytest.approx((0.2, 0.6))
+    settings.PACE_FLOORS = {"baostock": 0.1}  # type: ignore[attr-defined]
+    pace = pacing.pace_of("baostock")
+    assert pace is not None
+    assert (pace.shortest, pace.longest) == pytest.approx((0.1, 0.3))
+
+
 def test_a_restart_finds_the_slots_that_were_given_before() -> None:
     for _ in range(10):
         pacing.take_slot("eastmoney")

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from datetime import date
+from datetime import time as clock
 from typing import Any
 
 import baostock as package
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 from baostock.util import socketutil
 
+from importer import pacing
 from importer.exceptions import StopRequested
 from importer.models import SourceState
 from importer.pacing import SourceResting
@@ -99,8 +101,19 @@ def test_beijing_is_not_asked_for(standin: StandIn) -> None:
 
 def test_todays_bar_before_it_is_published_is_not_a_suspension(standin: StandIn) -> None:
     day = next(day for day in sessions() if day > standin.market.until)
-    with at(day), pytest.raises(SourceUnavailable, match="no bars of"):
+    with at(day, clock(20)), pytest.raises(SourceUnavailable, match="in the evening"):
         bars(start=day, end=day)
+    pacing.flush()
+    assert SourceState.objects.get(pk="baostock").troubles == 0
+
+
+def test_todays_bar_is_not_asked_for_before_the_evening(standin: StandIn) -> None:
+    day = standin.market.until
+    with at(day, clock(17, 45)), pytest.raises(SourceUnavailable, match="after 18:00"):
+        bars(start=day, end=day)
+    assert standin.arrivals() == []
+    with at(day, clock(18, 1)):
+        assert len(bars(start=day, end=day)) == 1
 
 
 def test_the_list_has_listed_and_delisted_stocks_and_nothing_else(standin: StandIn) -> None:
@@ -248,3 +261,12 @@ def test_other_columns_are_refused(standin: StandIn) -> None:
     standin.fault("changed_columns", host="baostock")
     with pytest.raises(BadData, match="amount is missing"):
         bars()
+
+
+def test_who_greets_and_then_refuses_is_found_to_refuse(standin: StandIn) -> None:
+    standin.fault("reset", host="baostock", path="query")
+    for _ in range(5):
+        with pytest.raises(Banned):
+            bars(start=date(2024, 6, 1))
+    with pytest.raises(SourceResting):
+        bars(start=date(2024, 6, 1))

@@ -9,8 +9,8 @@ from django.conf import settings as project_settings
 from django.utils.translation import gettext, override
 
 from importer.exceptions import BadRequest
-from importer.sources.base import Source
-from importer.sources.registry import SOURCES, auto_order, get_source, label, source_names
+from importer.sources.base import SnapshotSource, Source
+from importer.sources.registry import SOURCES, auto_order, by_list, by_snapshot, get_source, label, source_names
 
 
 def test_the_sources_of_the_design_are_there() -> None:
@@ -55,9 +55,24 @@ def test_a_path_for_a_source_that_reads_none_is_a_bad_request() -> None:
     assert error.value.field == "path"
 
 
-def test_auto_asks_network_sources_only() -> None:
-    assert auto_order()[0] == "eastmoney"
-    assert all(SOURCES[name].network for name in auto_order())
+def test_auto_asks_every_network_source_once() -> None:
+    assert sorted(auto_order()) == sorted(name for name, entry in SOURCES.items() if entry.network)
+
+
+def test_auto_starts_with_who_bans_least() -> None:
+    order = auto_order()
+    assert order[0] == "tdxquotes"
+    assert order.index("eastmoney") > order.index("sina"), "it is needed for the snapshot and corporate actions"
+
+
+def test_the_list_of_stocks_comes_from_who_has_all_of_them() -> None:
+    names = [source.name for source in by_list([get_source(name) for name in auto_order()])]
+    assert names == ["sina", "eastmoney", "tdxquotes", "baostock", "tencent"]
+
+
+def test_a_snapshot_is_taken_from_eastmoney_first() -> None:
+    sources = by_snapshot([get_source(name) for name in auto_order()])
+    assert [source.name for source in sources if isinstance(source, SnapshotSource)] == ["eastmoney", "sina"]
 
 
 def test_the_order_of_auto_can_be_set(settings: object) -> None:

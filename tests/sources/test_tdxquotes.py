@@ -18,6 +18,7 @@ from tdxpy.parser.std.get_security_bars import GetSecurityBarsCmd
 
 from importer.exceptions import StopRequested
 from importer.models import SourceState
+from importer.pacing import SourceResting
 from importer.sources import tdx_servers
 from importer.sources.base import BAR_COLUMNS, BadData, Banned, Source, SourceUnavailable, UnknownSymbol
 from importer.sources.fetching import FetchContext, fetching
@@ -270,3 +271,23 @@ def test_rows_are_read_as_tdxpy_reads_them(made: list[tuple[int, int, int, int]]
     names = ["open", "high", "low", "close"]
     assert np.allclose(theirs[names].to_numpy(), ours.prices / 1000, rtol=0, atol=1e-9)
     assert np.allclose(theirs["vol"], ours.volumes)
+
+
+def test_who_greets_and_then_refuses_is_found_to_refuse(standin: StandIn) -> None:
+    standin.fault("reset", host="tdxquotes", path="bars")
+    for _ in range(5):
+        with pytest.raises(Banned):
+            bars(start=date(2024, 6, 1))
+    with pytest.raises(SourceResting):
+        bars(start=date(2024, 6, 1))
+
+
+def test_a_server_that_answers_again_ends_the_rest(standin: StandIn, settings: Any) -> None:
+    settings.BREAKER_FIRST_REST = 0.1
+    standin.fault("reset", host="tdxquotes", path="bars", times=5)
+    for _ in range(5):
+        with pytest.raises(Banned):
+            bars(start=date(2024, 6, 1))
+    time.sleep(0.2)
+    assert not bars(start=date(2024, 6, 1)).empty
+    assert SourceState.objects.get(pk="tdxquotes").breaker == "closed"
