@@ -34,10 +34,11 @@ from importer import stopping
 from importer.belonging import running_code
 from importer.cluster_dispatcher import run_dispatcher
 from importer.cluster_signs import Cell, SignsOfLife, watch_this_cluster
-from importer.cluster_watch import CALM, RestartHistory, Symptom, Watch
+from importer.cluster_watch import CALM, Pulse, RestartHistory, Symptom, Watch
 from importer.hosts import Trouble
 from importer.parents import make_forks_die_with_parent, name_process, reap_adopted
 from importer.stop_signals import StopSignals
+from importer.supervised import say_alive
 
 logger = logging.getLogger(__name__)
 
@@ -100,17 +101,23 @@ class _Dispatcher:
         self._history = RestartHistory()
         self._started = 0.0
         self._start_at = 0.0
+        self._pulse = Pulse()
+        self._last_pulse = 0.0
+        self._looked = 0.0
 
     @property
     def is_alive(self) -> bool:
         return self._process is not None and self._process.is_alive()
 
     def tend(self) -> None:
-        """Start the process if it is not there; kill it if it has been silent for too long."""
+        """Start the process if it is not there; kill it if it hangs, or waits for the database for too long."""
         now = time.monotonic()
         if self.is_alive:
-            silent_for = now - max(self._signs.get(Cell.DISPATCHER_AT), self._started)
-            if silent_for > _DISPATCHER_PATIENCE:
+            pulse = self._signs.get(Cell.DISPATCHER_PULSE)
+            hangs = self._pulse.has_stopped(heard=pulse != self._last_pulse, elapsed=now - self._looked)
+            self._last_pulse, self._looked = pulse, now
+            waits_for = now - max(self._signs.get(Cell.DISPATCHER_AT), self._started)
+            if hangs or waits_for > _DISPATCHER_PATIENCE:
                 logger.error("The dispatcher gives no sign of life: killing it.")
                 self.kill()
             return
@@ -124,7 +131,8 @@ class _Dispatcher:
             self._process = get_mp_context().Process(
                 target=run_dispatcher, args=self._arguments, name="dispatcher", daemon=True
             )
-            self._started = now
+            self._started = self._looked = now
+            self._pulse = Pulse()
             self._process.start()
 
     def kill(self) -> None:
@@ -203,6 +211,7 @@ class ClusterKeeper:
         """Let ``seconds`` pass, or less when asked to stop, and look after the dispatcher meanwhile."""
         until = time.monotonic() + seconds
         while not stopping.stop_requested():
+            say_alive()
             self._dispatcher.tend()
             reap_adopted(frozenset(child.pid or 0 for child in multiprocessing.active_children()))
             left = until - time.monotonic()

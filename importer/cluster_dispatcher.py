@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ class Dispatcher:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         name_process("bv-dispatcher")
         dispatch: Callable[[], None] = import_string(self.dispatch)
+        threading.Thread(target=self._beat, daemon=True).start()
         storage = OutageLog(logger, "The database or the queue")
         progress = _ProgressMeter(self.signs)
         tidy_at = time.monotonic() + TIDY_EVERY
@@ -82,6 +84,12 @@ class Dispatcher:
             while not stop_requested() and time.monotonic() - began < ROUND:
                 time.sleep(_NAP)
         self._say_gone()
+
+    def _beat(self) -> None:
+        """In a thread: say that this process runs, also while it waits for the database."""
+        while True:
+            self.signs.now(Cell.DISPATCHER_PULSE)
+            time.sleep(1.0)
 
     def _may_work(self, *, failing: bool) -> bool:
         """Look whether this host belongs to the database; tell the cluster, then everybody else."""

@@ -32,6 +32,7 @@ class Cell(IntEnum):
     RESTARTS = 10  # of the cluster, since the main process started
     TROUBLE = 11  # a value of hosts.Trouble
     OUT_OF_SERVICE = 12  # 1 while this cluster must take no new work: it does not belong to the database
+    DISPATCHER_PULSE = 13  # the dispatcher's process runs, though it may be waiting for the database
 
 
 _CLEARED = range(Cell.SENTINEL_AT, Cell.PROGRESS)

@@ -85,6 +85,28 @@ class Watch:
         return None
 
 
+class Pulse:
+    """Says that a process hangs: it has given no sign of life for longer than the patience with it.
+
+    ``first``: seconds until its first sign, ``after``: between two. Only time in which the watching process could look
+    counts.
+    """
+
+    def __init__(self, first: float = 120.0, after: float = 8.0) -> None:
+        self._patience = first
+        self._after = after
+        self._silent_for = 0.0
+
+    def has_stopped(self, *, heard: bool, elapsed: float) -> bool:
+        """Judge what was ``heard`` in the ``elapsed`` seconds since the last look."""
+        if heard:
+            self._patience = self._after
+            self._silent_for = 0.0
+            return False
+        self._silent_for += min(elapsed, _LONGEST_STEP)
+        return self._silent_for > self._patience
+
+
 @dataclass(frozen=True)
 class RestartHistory:
     """How often in a row the cluster had to be restarted with nothing to show for it."""

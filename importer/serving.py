@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -18,10 +17,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from importer.cluster_watch import RestartHistory
+from importer.cluster_watch import Pulse, RestartHistory
 from importer.parents import name_process, reap_adopted
 from importer.stop_signals import StopSignals
-from importer.supervised import environment_for_child
+from importer.supervised import READY, environment_for_child
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +32,14 @@ _LOOK_EVERY = 0.2
 
 
 class Child:
-    """A process that is to run for as long as the supervisor does."""
+    """A process that is to run for as long as the supervisor does.
 
-    def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], cwd: Path) -> None:
+    One with ``signs`` says again and again that it lives (``supervised.py``), and is killed when it does not.
+    """
+
+    def __init__(
+        self, name: str, arguments: Sequence[str], environment: Mapping[str, str], cwd: Path, *, signs: bool = False
+    ) -> None:
         self.name = name
         self.is_ready = False
         self._arguments = list(arguments)
@@ -43,7 +47,10 @@ class Child:
         self._cwd = cwd
         self._pass_fds: tuple[int, ...] = ()
         self._process: subprocess.Popen[bytes] | None = None
-        self._ready_fd: int | None = None
+        self._signs = signs
+        self._pipe: int | None = None
+        self._pulse = Pulse()
+        self._looked = 0.0
         self._history = RestartHistory()
         self._started = 0.0
         self._start_at = 0.0
@@ -58,12 +65,12 @@ class Child:
         return self._process.pid if self._process is not None else None
 
     def tend(self) -> None:
-        """Start the process, or start it again after a delay that grows while it does not last."""
+        """Start the process, or start it again after a delay that grows while it does not last; kill it if it hangs."""
         now = time.monotonic()
         if self._process is not None:
             status = self._process.poll()
             if status is None:
-                self._look_whether_ready()
+                self._listen(now)
                 return
             self._forget_process()
             self._history = self._history.after_run(progressed=False, lasted=now - self._started)
@@ -88,7 +95,8 @@ class Child:
             self._process.wait()
 
     def _start(self) -> None:
-        self._ready_fd, child_end = os.pipe()
+        self._pipe, child_end = os.pipe()
+        os.set_blocking(self._pipe, False)
         self._process = subprocess.Popen(
             self._arguments,
             env={**self._environment, **environment_for_child(child_end)},
@@ -98,20 +106,29 @@ class Child:
             process_group=0,
         )
         os.close(child_end)
-        self._started = time.monotonic()
+        self._started = self._looked = time.monotonic()
+        self._pulse = Pulse()
 
-    def _look_whether_ready(self) -> None:
-        if self._ready_fd is None or not select.select([self._ready_fd], [], [], 0)[0]:
-            return
-        self.is_ready = self.is_ready or bool(os.read(self._ready_fd, 1))
-        os.close(self._ready_fd)
-        self._ready_fd = None
+    def _listen(self, now: float) -> None:
+        heard = self._hear()
+        self.is_ready = self.is_ready or READY in heard
+        elapsed, self._looked = now - self._looked, now
+        if self._signs and self._pulse.has_stopped(heard=bool(heard), elapsed=elapsed) and self._process is not None:
+            logger.error("The %s gives no sign of life: killing it.", self.name)
+            self._process.kill()
+
+    def _hear(self) -> bytes:
+        assert self._pipe is not None
+        try:
+            return os.read(self._pipe, 4096)
+        except BlockingIOError:
+            return b""
 
     def _forget_process(self) -> None:
         self._process = None
-        if self._ready_fd is not None:
-            os.close(self._ready_fd)
-            self._ready_fd = None
+        if self._pipe is not None:
+            os.close(self._pipe)
+            self._pipe = None
 
 
 class Supervisor:
@@ -159,14 +176,15 @@ class Supervisor:
 
 def web_child(listener: socket.socket, base_dir: Path, environment: Mapping[str, str]) -> Child:
     """Return the web server on a socket that the supervisor keeps open: a restart loses no connection."""
-    child = Child("web server", [sys.executable, "-m", "importer.web_process"], environment, base_dir)
+    child = Child("web server", [sys.executable, "-m", "importer.web_process"], environment, base_dir, signs=True)
     child.give(listener)
     return child
 
 
 def cluster_child(base_dir: Path, environment: Mapping[str, str]) -> Child:
     """Return the cluster of workers."""
-    return Child("cluster", [sys.executable, str(base_dir / "manage.py"), "qcluster"], environment, base_dir)
+    command = [sys.executable, str(base_dir / "manage.py"), "qcluster"]
+    return Child("cluster", command, environment, base_dir, signs=True)
 
 
 def notifier_child(base_dir: Path, environment: Mapping[str, str]) -> Child:

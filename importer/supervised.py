@@ -1,14 +1,21 @@
-"""What a process that ``serve`` started agrees on with it: to die with it, and to say when it is ready."""
+"""What a process that ``serve`` started agrees on with it: to die with it, and to say when it is ready, and alive."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 
 from importer.parents import die_with_parent
 
 _PARENT = "BARVAULT_SUPERVISOR_PID"
 _READY = "BARVAULT_READY_FD"
+
+# What a child writes into its supervisor's pipe.
+READY, ALIVE = b"r", b"."
+_SIGN_EVERY = 1.0
+_pipe: int | None = None
+_next_sign = 0.0
 
 
 def environment_for_child(ready_fd: int) -> Mapping[str, str]:
@@ -27,13 +34,32 @@ def join_supervisor() -> bool:
 
 def say_ready() -> None:
     """In a child, once: tell the supervisor, if there is one, that the work has begun."""
-    ready_fd = os.environ.pop(_READY, None)
-    if ready_fd is None:
+    _tell(READY)
+
+
+def say_alive() -> None:
+    """In the main loop of a child, at least every two seconds: a supervisor that hears nothing starts it anew."""
+    global _next_sign
+    now = time.monotonic()
+    if now >= _next_sign:
+        _next_sign = now + _SIGN_EVERY
+        _tell(ALIVE)
+
+
+def _tell(sign: bytes) -> None:
+    global _pipe
+    number = os.environ.pop(_READY, None)
+    if number is not None:
+        _pipe = int(number)
+        # A supervisor that does not read must not hold anybody.
+        os.set_blocking(_pipe, False)
+    if _pipe is None:
         return
     try:
-        os.write(int(ready_fd), b"1")
-    except BrokenPipeError:
-        # The supervisor does not wait any longer; nobody else wants to know.
+        os.write(_pipe, sign)
+    except BlockingIOError:
         return
-    finally:
-        os.close(int(ready_fd))
+    except BrokenPipeError:
+        # The supervisor has gone, and so will this process.
+        os.close(_pipe)
+        _pipe = None

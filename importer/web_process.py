@@ -13,7 +13,7 @@ from typing import Any
 import waitress.server
 
 from importer.parents import name_process
-from importer.supervised import join_supervisor, say_ready
+from importer.supervised import join_supervisor, say_alive, say_ready
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +47,7 @@ class WebServer:
         """Serve until ``stop``; then take no new connection and finish the answers that have begun."""
         while not self._stopping:
             self._turn(1.0)
+            say_alive()
         self._server.accepting = False
         deadline = time.monotonic() + DRAIN
         while self._is_answering() and time.monotonic() < deadline:

@@ -116,6 +116,16 @@ def test_a_sentinel_that_hangs_is_replaced(installation: Installation) -> None:
     accounts(installation)
 
 
+def test_a_dispatcher_that_hangs_is_replaced(installation: Installation) -> None:
+    installation.start_qcluster(workers=1)
+    stopped = installation.process("dispatcher")
+    # Its pulse is seen once before it stops.
+    wait_until(lambda: installation.sql("SELECT seen_at FROM importer_host"), "a round of the dispatcher")
+    stopped.kill(signal.SIGSTOP)
+    wait_until(lambda: not stopped.is_there, "the dispatcher that hangs is killed")
+    installation.process("dispatcher")
+
+
 def test_nobody_outlives_a_killed_main_process(installation: Installation) -> None:
     command = installation.start_qcluster()
     start_task(installation, "sleep", 600)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from importer.cluster_watch import CALM, CRASH_LOOP, PATIENCE, Reading, RestartHistory, Symptom, Watch
+from importer.cluster_watch import CALM, CRASH_LOOP, PATIENCE, Pulse, Reading, RestartHistory, Symptom, Watch
 
 # A cluster that works: all have been seen, everything that was handed over was taken.
 WELL = Reading(
@@ -107,3 +107,23 @@ def test_a_restart_is_immediate_after_a_long_run() -> None:
 def test_some_fruitless_runs_in_a_row_are_a_crash_loop() -> None:
     assert not RestartHistory(fruitless=CRASH_LOOP - 1).is_crash_loop
     assert RestartHistory(fruitless=CRASH_LOOP).is_crash_loop
+
+
+def test_a_process_without_a_sign_of_life_hangs() -> None:
+    pulse = Pulse(first=60, after=8)
+    assert not any(pulse.has_stopped(heard=False, elapsed=0.2) for _look in range(250))
+    assert not pulse.has_stopped(heard=True, elapsed=0.2)
+    looks = [pulse.has_stopped(heard=False, elapsed=0.2) for _look in range(45)]
+    assert not any(looks[:39])
+    assert looks[-1]
+
+
+def test_a_process_that_never_gives_a_sign_hangs_too() -> None:
+    pulse = Pulse(first=60, after=8)
+    assert any(pulse.has_stopped(heard=False, elapsed=0.2) for _look in range(310))
+
+
+def test_no_process_hangs_because_the_machine_slept() -> None:
+    pulse = Pulse(first=60, after=8)
+    assert not pulse.has_stopped(heard=True, elapsed=0.2)
+    assert not pulse.has_stopped(heard=False, elapsed=3600.0)

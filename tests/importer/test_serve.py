@@ -133,6 +133,16 @@ def test_a_killed_cluster_is_replaced(installation: Installation) -> None:
     installation.wait_for_cluster(2)
 
 
+def test_a_web_server_and_a_cluster_that_hang_are_replaced(installation: Installation) -> None:
+    _command, url = installation.start_serve()
+    stopped = [installation.process("web"), installation.process("cluster")]
+    for process in stopped:
+        process.kill(signal.SIGSTOP)
+    assert get(url + PAGE) == 200
+    wait_until(lambda: not any(process.is_there for process in stopped), "those that hang are killed")
+    installation.wait_for_cluster(2)
+
+
 def test_nobody_outlives_a_killed_supervisor(installation: Installation) -> None:
     command, _url = installation.start_serve()
     command.send(signal.SIGKILL)
