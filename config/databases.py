@@ -23,6 +23,9 @@ _POSTGRESQL = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 25_000,
+    # The other way round: who vanished in the middle of a transaction would keep its locks, and the others waiting, for
+    # as long. A lane's lease is as long as this (importer.leases); nothing of Barvault is silent in a transaction.
+    "options": "-c idle_in_transaction_session_timeout=8s",
 }
 
 

@@ -117,6 +117,8 @@ def move(*, on_table: Callable[[str, int], None], on_bars: Callable[[int], None]
         if connections[SOURCE].vendor == "postgresql":
             with connections[SOURCE].cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        for alias in (SOURCE, TARGET):
+            _may_be_silent(alias)
         everything = [model for model in _all_models() if model._meta.db_table not in _NOT_COPIED]
         # What making the tables has written (permissions …) is in the source, too, under its own numbers.
         for model in everything:
@@ -137,6 +139,13 @@ def move(*, on_table: Callable[[str, int], None], on_bars: Callable[[int], None]
         digest = _verify(everything)
     _gather_statistics()
     return Moved(rows, digest)
+
+
+def _may_be_silent(alias: str) -> None:
+    """Let the open transaction wait for the other database as long as that takes (see config.databases)."""
+    if connections[alias].vendor == "postgresql":
+        with connections[alias].cursor() as cursor:
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
 def _copy(model: type[models.Model]) -> int:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import hypothesis.strategies as st
 import pytest
+from django.db.models import F
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -152,9 +153,13 @@ class Imports(RuleBasedStateMachine):
     @precondition(lambda self: self.world.at_work())
     @rule(place=places)
     def a_death_is_noticed(self, place: int) -> None:
-        self.actor(place).kill()
+        dead = self.actor(place)
+        dead.kill()
         self.world.clock.go_on(9)
         self.dispatch(wanted=2, whole=True)
+        if dead.lane is not None and (held := dead.lane.claimed) is not None:
+            same = ImportChunk.objects.filter(pk=held.chunk_id, generation=held.generation, cursor__lt=F("size"))
+            assert not same.exists(), "the chunk of a dead lane was not taken from it"
 
     @precondition(lambda self: self.world.at_work())
     @rule(place=places, action=st.sampled_from(["", *sorted(ACTIONS)]), steps=st.integers(0, 30))
