@@ -201,7 +201,7 @@ class SourceStateAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("reason"))
     def sentence(self, state: SourceState) -> str:
-        return state.reason
+        return pacing.sentence_of(state)
 
     @admin.action(description=gettext_lazy("Ask again now: close the breaker"), permissions=["steer"])
     def close_breaker(self, request: HttpRequest, states: QuerySet[SourceState]) -> None:

@@ -160,7 +160,10 @@ class Source(Row):
     label: str
     breaker: Literal["closed", "open", "half_open"]
     reason: str
-    next_try: datetime | None
+    next_try: Annotated[
+        datetime | None,
+        Field(description="nobody asks before; null while the breaker is open: the next request tries it again"),
+    ]
     refusals: Count
     interval: Annotated[float, Field(description="seconds between two requests now")]
     requests_today: Count

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from django.utils.translation import gettext_noop
 
 from importer.models import Breaker
-from marketdata.texts import Text, moment, word
+from marketdata.texts import Text, moment, sentence, word
 
 # No waiter reserves a slot further ahead than this: who has to wait longer asks again.
 QUEUE_LIMIT = timedelta(seconds=20)
@@ -31,6 +31,17 @@ WIDEST = 10.0
 
 TROUBLES_TO_OPEN = 5
 LONGEST_RETRY_AFTER = timedelta(hours=24)
+ASKED_TO_WAIT = gettext_noop("%(source)s asked to be left alone for a while; next try at %(time)s")
+REFUSED = gettext_noop("%(source)s refused %(count)s requests in a row; next try at %(time)s")
+SILENT = gettext_noop("%(source)s did not answer %(count)s requests in a row; next try at %(time)s")
+# The same without the time, for when it has passed.
+_CAUSES = {
+    ASKED_TO_WAIT: gettext_noop("%(source)s asked to be left alone for a while"),
+    REFUSED: gettext_noop("%(source)s refused %(count)s requests in a row"),
+    SILENT: gettext_noop("%(source)s did not answer %(count)s requests in a row"),
+}
+_WITH_NEXT_REQUEST = gettext_noop("%(cause)s; the next request tries it again")
+_BEING_TRIED = gettext_noop("%(cause)s; it is being tried again now")
 # How long the one probe of a half-open breaker may take before somebody else may probe.
 PROBE_LEASE = timedelta(seconds=40)
 
@@ -214,6 +225,19 @@ def after_trouble(health: Health, pace: Pace, rest: Rest, trouble: Trouble, now:
     )
 
 
+def reason_now(health: Health, now: datetime) -> Text:
+    """Return why the source rests, and what comes next: when it is tried again, once that time has passed, that the
+    next request does it, and while one is out, that it is being tried."""
+    cause = _CAUSES.get(health.reason.msgid)
+    if health.breaker == Breaker.CLOSED or cause is None:
+        return health.reason
+    resting = rests_until(health, now) is not None
+    if resting and health.breaker == Breaker.OPEN:
+        return health.reason
+    what_next = _BEING_TRIED if resting else _WITH_NEXT_REQUEST
+    return Text(what_next, {"cause": sentence(Text(cause, health.reason.values))})
+
+
 def _ahead(moment_: datetime | None, now: datetime, horizon: timedelta) -> datetime | None:
     """Return a stored moment that is still to come; one beyond ``horizon`` was stored before a clock was set back."""
     return moment_ if moment_ is not None and now < moment_ <= now + horizon else None
@@ -222,7 +246,5 @@ def _ahead(moment_: datetime | None, now: datetime, horizon: timedelta) -> datet
 def _reason(trouble: Trouble, refusals: int, until: datetime, label: str) -> Text:
     values = {"source": word(label), "count": refusals, "time": moment(until)}
     if trouble.retry_after is not None:
-        return Text(gettext_noop("%(source)s asked to be left alone for a while; next try at %(time)s"), values)
-    if trouble.refused:
-        return Text(gettext_noop("%(source)s refused %(count)s requests in a row; next try at %(time)s"), values)
-    return Text(gettext_noop("%(source)s did not answer %(count)s requests in a row; next try at %(time)s"), values)
+        return Text(ASKED_TO_WAIT, values)
+    return Text(REFUSED if trouble.refused else SILENT, values)

@@ -33,6 +33,7 @@ from importer.pace_rules import (
     ask_for_slot,
     interval_of,
     is_missed,
+    reason_now,
     rests_until,
     start_probe,
 )
@@ -65,7 +66,10 @@ class SourceResting(SourceUnavailable):
 
 @dataclass(frozen=True)
 class SourceStatus:
-    """Where a source stands, for pages and the API. Gaps in seconds; ``next_try`` while nobody may ask."""
+    """Where a source stands, for pages and the API. Gaps in seconds.
+
+    ``next_try``: until then nobody may ask; None with an open breaker: the rest is over, the next request is a probe.
+    """
 
     source: str
     label: str
@@ -338,13 +342,18 @@ def _is_reported(error: SourceError) -> bool:
     return False
 
 
+def sentence_of(row: SourceState) -> str:
+    """Return why a source rests and what comes next, in the reader's language; "" for one that does not."""
+    return str(reason_now(health_of(row), db_now()))
+
+
 def _status(row: SourceState, now: datetime) -> SourceStatus:
     pace, health = pace_of(row.source), health_of(row)
     return SourceStatus(
         source=row.source,
         label=gettext(label_of(row.source)),
         breaker=row.breaker,
-        reason=health.reason,
+        reason=reason_now(health, now),
         next_try=rests_until(health, now),
         refusals=row.refusals,
         interval=interval_of(health, pace) if pace else 0.0,

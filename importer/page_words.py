@@ -112,7 +112,9 @@ def _source_line(name: str, state: SourceStatus | None) -> SourceLine:
     if state is None:
         return SourceLine(label, [Text(gettext_noop("not asked yet"))], Text(""), "")
     tone = {Breaker.OPEN: "warn", Breaker.CLOSED: "ok"}.get(Breaker(state.breaker), "")
-    return SourceLine(label, _words(state), Text(_BREAKERS[Breaker(state.breaker)]), tone)
+    rest_is_over = state.breaker == Breaker.OPEN and state.next_try is None
+    word_ = gettext_noop("to be tried again") if rest_is_over else _BREAKERS[Breaker(state.breaker)]
+    return SourceLine(label, _words(state), Text(word_), tone)
 
 
 def _words(state: SourceStatus) -> list[Text]:

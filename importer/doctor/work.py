@@ -180,7 +180,7 @@ def sources() -> Iterator[Fact]:
             )
         else:
             yield finding(
-                gettext_noop("%(source)s is being tried again after it refused: %(reason)s"),
+                gettext_noop("%(source)s has rested after it refused: %(reason)s"),
                 source=state.label,
                 reason=sentence(state.reason),
             )

@@ -15,6 +15,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
+from importer import pacing
 from importer.dbtime import db_now
 from importer.models import (
     Breaker,
@@ -28,6 +29,7 @@ from importer.models import (
     Status,
     Transition,
 )
+from importer.sources.base import Banned
 from tests.importer.factories import make_chunk, make_schedule, make_task
 
 pytestmark = pytest.mark.django_db
@@ -219,6 +221,14 @@ def test_a_breaker_is_closed_at_once(client: Client, rows: dict[str, Any]) -> No
     state = SourceState.objects.get()
     assert state.breaker == Breaker.CLOSED
     assert "ada" in state.reason
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_source_that_has_rested_says_that_the_next_request_tries_it_again(client: Client) -> None:
+    pacing.report_trouble("sina", Banned(source="sina", detail="429", retry_after=600))
+    assert "next try at" in shown(client, "/admin/importer/sourcestate/")
+    SourceState.objects.update(open_until=db_now() - timedelta(seconds=1))
+    assert "the next request tries it again" in shown(client, "/admin/importer/sourcestate/")
 
 
 @pytest.mark.django_db(transaction=True)

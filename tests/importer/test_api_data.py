@@ -15,6 +15,7 @@ from pytest_django import Settings
 
 from importer.dbtime import db_now
 from importer.models import Breaker, Host, SourceState, Status
+from importer.pace_rules import REFUSED
 from marketdata.models import CorporateAction, Stock
 from marketdata.reading import load_bars
 from marketdata.store import store_bars
@@ -84,6 +85,14 @@ def test_the_status_tells_what_is_stored_who_works_and_how_the_sources_are(api: 
     (source,) = data["sources"]
     assert (source["source"], source["breaker"], source["refusals"], source["requests"]) == ("eastmoney", "open", 5, 70)
     assert source["next_try"].endswith("+08:00")
+    SourceState.objects.update(
+        open_until=now - timedelta(seconds=1),
+        reason_id=REFUSED,
+        reason_values={"source": "Eastmoney", "count": 5, "time": ""},
+    )
+    (source,) = api.get("/status").json()["data"]["sources"]
+    assert (source["breaker"], source["next_try"]) == ("open", None)
+    assert source["reason"].endswith(("the next request tries it again", "下次请求时再试"))
 
 
 def test_the_status_takes_few_queries(api: Caller, django_assert_max_num_queries: Callable[[int], Any]) -> None:

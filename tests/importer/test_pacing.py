@@ -336,10 +336,28 @@ def test_somebody_may_end_a_rest() -> None:
 
 def test_the_reason_is_a_sentence_with_the_time_of_the_next_try() -> None:
     refuse()
-    SourceState.objects.update(open_until="2026-11-24T04:05:00Z")
     with translation.override("en"):
         reason = str(pacing.states()[0].reason)
     assert reason.startswith("Eastmoney refused 5 requests in a row; next try at ")
+
+
+def test_once_the_rest_is_over_the_reason_says_that_the_next_request_tries_it_again() -> None:
+    refuse()
+    end_the_rest()
+    (eastmoney,) = pacing.states()
+    assert (eastmoney.breaker, eastmoney.next_try) == (Breaker.OPEN, None)
+    with translation.override("en"):
+        assert str(eastmoney.reason) == "Eastmoney refused 5 requests in a row; the next request tries it again"
+        assert pacing.sentence_of(state()) == str(eastmoney.reason)
+
+
+def test_while_a_probe_is_out_the_reason_says_that_the_source_is_being_tried() -> None:
+    refuse()
+    end_the_rest()
+    assert pacing.can_ask("eastmoney")
+    with translation.override("en"):
+        reason = str(pacing.states()[0].reason)
+    assert reason == "Eastmoney refused 5 requests in a row; it is being tried again now"
 
 
 def test_states_lists_what_pages_show() -> None:

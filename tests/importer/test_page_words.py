@@ -46,6 +46,16 @@ class TestSources:
         asked(breaker=breaker, reason_id="It refused.", open_until=timezone.now() + timedelta(minutes=5))
         assert words_of("sina")[0][1:3] == (["It refused."], state)
 
+    def test_one_that_has_rested_is_tried_again_with_the_next_request(self) -> None:
+        from importer import pacing
+        from importer.sources.base import Banned
+
+        pacing.report_trouble("sina", Banned(source="sina", detail="429", retry_after=600))
+        SourceState.objects.update(open_until=timezone.now() - timedelta(seconds=1))
+        ((_, words, state, _),) = words_of("sina")
+        assert words == ["Sina asked to be left alone for a while; the next request tries it again"]
+        assert state == "to be tried again"
+
     def test_one_that_was_never_asked_has_no_state(self) -> None:
         assert words_of("sina") == [("Sina", ["not asked yet"], "", "")]
 
