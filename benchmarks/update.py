@@ -49,6 +49,47 @@ def update(run: Run) -> Iterator[Figure]:
         forget_everything()
 
 
+@benchmark("update_month", "thirty days of 5,400 stocks by snapshot, disturbed in every way, against one import")
+def update_month(run: Run) -> Iterator[Figure]:
+    """Run twice a day here, at ten in the morning there, on a Sunday, with a skipped week and a refused snapshot."""
+    from importer.models import ImportTask
+    from importer.sources.base import Banned
+    from importer.sources.simulated import Simulated
+    from marketdata.store import bars_hash
+    from marketdata.trading_days import trading_days
+
+    stocks, count = (300, 12) if run.quick else (5400, 31)
+    days = trading_days(date(2024, 5, 17), date(2024, 8, 1)).days[:count]
+    skipped = days[5:8] if run.quick else days[12:17]
+    start = days[0] - timedelta(days=10)
+
+    def refuse(*_args: object) -> pd.DataFrame:
+        raise Banned(source="simulated", detail="403")
+
+    with market_of(stocks):
+        perform(days[0], "import", start=start)
+        for number, day in enumerate(days[1:]):
+            if day in skipped:
+                continue
+            if number % 5 == 1:
+                perform(day, "update", moment=timedelta(hours=10))
+            if number == 3:
+                with mock.patch.object(Simulated, "snapshot", refuse):
+                    perform(day, "update")
+            perform(day, "update")
+            if number % 5 == 2:
+                perform(day, "update")
+            if day.weekday() == 4:
+                perform(day + timedelta(days=2), "update")
+        by_day, tasks = bars_hash(), ImportTask.objects.filter(kind="update").count()
+        forget_everything()
+        perform(days[-1], "import", start=start)
+        same = bars_hash() == by_day
+        forget_everything()
+    detail = f"1: {tasks} updates on {len(days) - 1 - len(skipped)} days left the bars of one import at the end"
+    yield Figure("update_month_hash", float(same), "", 1, ">=", detail)
+
+
 @benchmark("update_pages", "the same through AKShare's own paging: requests, and our CPU time")
 def update_pages(run: Run) -> Iterator[Figure]:
     from importer.models import ImportTask
@@ -76,6 +117,38 @@ def update_pages(run: Run) -> Iterator[Figure]:
     forget_everything()
 
 
+@benchmark("update_ban", "the same when Eastmoney bans after a third of its pages: Sina's pages give the rest")
+def update_ban(run: Run) -> Iterator[Figure]:
+    from importer.sources.gate_adapter import close_connections
+    from marketdata.models import Bar
+    from tests.sources.standin import running_standin
+
+    stocks, day, before = (330 if run.quick else 5400), date(2026, 11, 20), date(2026, 11, 19)
+    with running_standin(run.folder, stocks=stocks, until=day) as standin:
+        listed = standin.market.listed()
+        for symbol in listed:
+            store(symbol, list(standin.market.bars(symbol, before, before)))
+        standin.fault("reset", host="82.push2.eastmoney.com", after=3 if run.quick else 20)
+        with standin.redirected(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"akshare\.")
+            close_connections()
+            perform(day, "update", source="auto")
+            close_connections()
+        asked = {name: len(standin.arrivals(name)) for name in ("eastmoney", "sina")}
+        true = {symbol: standin.market.bars(symbol, day, day)[0] for symbol in listed}
+    rows = Bar.objects.filter(date=day).values_list("stock__symbol", "open", "high", "low", "close", "volume", "source")
+    right, by_source = 0, dict.fromkeys(asked, 0)
+    for symbol, *prices, volume, source in rows:
+        bar, lot = true[symbol], 1 if source == "sina" else 100
+        shown = [getattr(bar, name) / 100 for name in ("open", "high", "low", "close")]
+        right += prices == shown and volume == bar.volume // lot * lot
+        by_source[source] += 1
+    detail = f"{right:,} of {len(listed):,} bars are the day's; bars {by_source}, requests {asked}"
+    yield Figure("update_ban_right", right / len(listed), "", 1, ">=", detail)
+    yield Figure("update_ban_requests", sum(asked.values()), "", 180, "<=", "of all sites, the actions' included")
+    forget_everything()
+
+
 @contextmanager
 def market_of(stocks: int) -> Iterator[None]:
     from django.test import override_settings
@@ -84,12 +157,14 @@ def market_of(stocks: int) -> Iterator[None]:
         yield
 
 
-def perform(day: date, kind: str, *, source: str = "simulated", start: date | None = None) -> float:
-    """Import or update in the evening of ``day`` and return the seconds that it took."""
+def perform(
+    day: date, kind: str, *, source: str = "simulated", start: date | None = None, moment: timedelta = EVENING
+) -> float:
+    """Import or update at ``moment`` (in the evening) of ``day`` and return the seconds that it took."""
     from importer import run_import
     from marketdata.trading_days import EXCHANGE_TIME
 
-    evening = datetime.combine(day, datetime.min.time(), EXCHANGE_TIME) + EVENING
+    evening = datetime.combine(day, datetime.min.time(), EXCHANGE_TIME) + moment
     with time_machine.travel(evening, tick=True):
         begin = time.perf_counter()
         task = run_import(kind, source=source, start=start)

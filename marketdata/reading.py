@@ -1,7 +1,10 @@
 """Read bars into pandas: the public Python API.
 
-    from marketdata.reading import load_bars, load_panel
+    import config.notebook
+    from marketdata.reading import load_bars, load_day, load_panel, resample
     load_bars("600519", "2024-01-01", adjust="qfq")
+
+The first line is for notebooks and scripts: Django's own commands do without it.
 
 Prices are in yuan, as traded that day unless ``adjust`` says otherwise; ``volume`` is in shares, ``amount`` in yuan.
 Dates are exchange dates: datetime64 at midnight, without a time zone.
@@ -31,7 +34,10 @@ from marketdata.bar_columns import VALUES, BarColumns, Days
 from marketdata.exceptions import UnknownStock
 from marketdata.models import Stock
 from marketdata.recoding import current_symbol, current_symbols
+from marketdata.resampling import resample
 from marketdata.symbols import parse_symbol, parse_symbols
+
+__all__ = ["load_bars", "load_day", "load_panel", "read_bars", "resample"]
 
 DateLike = date | str | None
 # The unit in which pandas 3 reads dates itself, so that frames can be compared and joined as they are.
@@ -117,6 +123,26 @@ def load_panel(
         one = isinstance(fields, str)
         frame = tables[0] if one else pd.concat(tables, axis=1, keys=names, names=["field", "symbol"])
     frame.attrs = said
+    return frame
+
+
+def load_day(day: date | str, symbols: str | Iterable[str] | None = None) -> pd.DataFrame:
+    """Return a day across the market: a row for each stock that traded, raw.
+
+    ``symbols``: in any common way, None for all stocks. The index is ``symbol``; the columns are open, high, low,
+    close (float64, yuan), volume (int64, shares), amount (float64, yuan). Seeks each stock's key. ``attrs`` name
+    ``date`` and ``adjust``. Raises BadSymbol or UnknownStock. A day without any bar is an empty frame.
+    """
+    wanted = _as_date(day)
+    listed, ids = _wanted_stocks(symbols)
+    places, _days, columns = _read_panel(ids, wanted, wanted, list(VALUES))
+    index = pd.Index([listed[place] for place in places], dtype="str", name="symbol")
+    values = {
+        name: column.astype(np.int64) if name == "volume" else column
+        for name, column in zip(VALUES, columns, strict=True)
+    }
+    frame = pd.DataFrame(values, index=index, copy=False)
+    frame.attrs = {"date": str(wanted), "adjust": Adjust.NONE.value}
     return frame
 
 

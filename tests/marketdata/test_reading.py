@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from marketdata.exceptions import BadSymbol, UnknownStock
 from marketdata.queries import READ_PANEL_SQLITE
-from marketdata.reading import load_bars, load_panel, read_bars
+from marketdata.reading import load_bars, load_day, load_panel, read_bars
 from marketdata.store import ensure_stocks, store_bars
 from tests.marketdata.bars import bars
 
@@ -173,3 +173,20 @@ def test_one_stock_is_read_with_one_look_at_the_stock() -> None:
     with CaptureQueriesContext(connection) as queries:
         load_bars("600519")
     assert len(queries) == 1
+
+
+@pytest.mark.usefixtures("ids")
+def test_a_day_has_a_row_for_each_stock_that_traded() -> None:
+    day = load_day("2024-01-03")
+    assert list(day.index) == ["000001.SZ", "600519.SH"]
+    assert dict(day.dtypes.astype(str)) == {**dict.fromkeys(day.columns, "float64"), "volume": "int64"}
+    assert day.attrs == {"date": "2024-01-03", "adjust": "none"}
+    assert day.loc["600519.SH"].tolist() == load_bars("600519", "2024-01-03", "2024-01-03").iloc[0].tolist()
+    assert list(load_day(date(2024, 1, 2)).index) == ["600519.SH"]
+    assert list(load_day("2024-01-03", "600519").index) == ["600519.SH"]
+
+
+@pytest.mark.usefixtures("ids")
+def test_a_day_without_bars_is_an_empty_frame_with_the_same_types() -> None:
+    empty = load_day("2024-01-06")
+    assert (len(empty), str(empty["volume"].dtype)) == (0, "int64")
