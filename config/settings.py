@@ -192,6 +192,8 @@ NOTIFY_DIGEST = env.clock("BARVAULT_NOTIFY_DIGEST")
 NOTIFY_MISSING_AT = env.clock("BARVAULT_NOTIFY_MISSING_AT", default="20:00")
 # A dead man's switch: asked after each good update, with /fail after a failed one.
 PING_URL = Hidden(env.str("BARVAULT_PING_URL", default=""))
+# Chunks and failures of tasks that ended so many days ago are forgotten; the tasks themselves stay. 0: never.
+KEEP_DETAILS_DAYS = env.int("BARVAULT_KEEP_DETAILS_DAYS", default=365)
 # Where people reach the pages: messages link to it.
 BASE_URL = env.str("BARVAULT_BASE_URL", default="").rstrip("/") or f"http://127.0.0.1:{PORT}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from importer import admin_schedules, lifecycle, pacing
 from importer.dispatch import dispatch_soon
 from importer.hosts import trouble_of
 from importer.models import Failure, Host, ImportChunk, ImportTask, LaneSlot, SourceState, Transition
+from importer.retention import clear_tasks
 from importer.task_requests import retry
 from importer.task_words import request_text, state_text
 from importer.waiting import end_waiting
@@ -26,6 +28,8 @@ from marketdata.texts import ExplainedError
 
 # Their tables register themselves.
 _ALSO_REGISTERED = (admin_schedules,)
+logger = logging.getLogger(__name__)
+
 admin.site.site_header = admin.site.site_title = "Barvault"
 
 
@@ -46,7 +50,7 @@ class ImportTaskAdmin(ReadOnlyAdmin):
         "waiting_until", "created_at", "planned_at", "started_at", "finished_at", "heartbeat_at", "fingerprint",
     )  # fmt: skip
     readonly_fields = fields
-    actions = ("cancel", "pause", "resume", "retry", "raise_priority", "lower_priority")
+    actions = ("cancel", "pause", "resume", "retry", "raise_priority", "lower_priority", "clear")
 
     class Media:
         css: ClassVar = {"all": ["barvault_admin.css"]}
@@ -100,6 +104,22 @@ class ImportTaskAdmin(ReadOnlyAdmin):
     @admin.action(description=gettext_lazy("Lower the priority by one"), permissions=["steer"])
     def lower_priority(self, request: HttpRequest, tasks: QuerySet[ImportTask]) -> None:
         self._each(request, tasks, lambda task, by: lifecycle.set_priority(task.pk, task.priority - 1, by=by))
+
+    @admin.action(description=gettext_lazy("Remove from the history (bars stay)"), permissions=["clear"])
+    def clear(self, request: HttpRequest, tasks: QuerySet[ImportTask]) -> None:
+        chosen = list(tasks.values_list("pk", flat=True))
+        cleared = clear_tasks(chosen)
+        logger.info("admin: %s removed %s ended tasks from the history", request.user.get_username(), cleared)
+        said = ngettext("%(count)s task was removed.", "%(count)s tasks were removed.", cleared) % {"count": cleared}
+        self.message_user(request, said, messages.SUCCESS if cleared else messages.WARNING)
+        if left := len(chosen) - cleared:
+            text = ngettext(
+                "%(count)s task has not ended: it stays.", "%(count)s tasks have not ended: they stay.", left
+            )
+            self.message_user(request, text % {"count": left}, messages.WARNING)
+
+    def has_clear_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("importer.delete_importtask")
 
     def has_steer_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("importer.change_importtask")

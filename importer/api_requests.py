@@ -6,7 +6,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from functools import wraps
 from typing import Annotated, Any, Literal, get_args
 
@@ -60,6 +60,17 @@ def _to_time(value: Any) -> time:
     raise PydanticCustomError("bad_time", "not a time of day")
 
 
+def _to_last_moment(value: Any) -> datetime:
+    moment = _to_moment(value)
+    # A day belongs to the range to its end.
+    if not _DATE.fullmatch(value):
+        return moment
+    try:
+        return moment + timedelta(days=1, microseconds=-1)
+    except OverflowError as error:
+        raise PydanticCustomError("bad_moment", "not an ISO time") from error
+
+
 def _to_number(value: Any) -> int:
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         return int(value)
@@ -87,6 +98,17 @@ Moment = Annotated[
 ]
 _TIME_SCHEMA = {"type": "string", "pattern": r"^([01][0-9]|2[0-3]):[0-5][0-9]$", "examples": ["16:30"]}
 ClockTime = Annotated[time, BeforeValidator(_to_time), WithJsonSchema(_TIME_SCHEMA)]
+# The end of a day, or a time.
+LastMoment = Annotated[
+    datetime,
+    BeforeValidator(_to_last_moment),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}],
+            "examples": ["2024-12-25"],
+        }
+    ),
+]
 Plain = Annotated[str, Field(pattern=_PLAIN)]
 Symbol = Annotated[Plain, Field(max_length=20, examples=["600519.SH"])]
 SourceName = Annotated[
@@ -184,7 +206,10 @@ class Page(QueryParameters):
 class TaskFilter(Page):
     status: StatusName | Missing = None
     kind: KindName | Missing = None
+    source: SourceName | Missing = None
+    by: Annotated[Plain, Field(max_length=80)] | Missing = None
     since: Moment | Missing = None
+    until: LastMoment | Missing = None
 
 
 class FailureFilter(Page):

@@ -25,6 +25,7 @@ from importer.api_rows import failure_row, task_row
 from importer.api_schemas import Accepted, Error, Failures, OneTask, Tasks
 from importer.dispatch import dispatch_soon
 from importer.estimate import check_space
+from importer.history import Wanted, tasks_of
 from importer.hosts import live_workers
 from importer.models import Failure, ImportTask, Kind, Status
 from importer.task_requests import Submission, build_request, retry, submit
@@ -69,15 +70,17 @@ def start_repair(request: HttpRequest, body: RepairBody = RepairBody()) -> HttpR
 @router.get("/tasks", response={200: Tasks, **ANYWHERE}, summary="All tasks, the newest first")
 @strict
 def list_tasks(request: HttpRequest, query: Query[TaskFilter]) -> HttpResponse:
-    """``since``: created on that day or at that time, or later."""
-    tasks = ImportTask.objects.order_by("-created_at", "-id")
-    if query.status is not None:
-        tasks = tasks.filter(status=query.status)
-    if query.kind is not None:
-        tasks = tasks.filter(kind=query.kind)
-    if query.since is not None:
-        tasks = tasks.filter(created_at__gte=query.since)
-    return _page(tasks, query.limit, query.offset, task_row)
+    """``since`` and ``until``: created on these days or at these times, or between them. ``source``: the one that was
+    asked for. ``by``: a part of ``requested_by``."""
+    wanted = Wanted(
+        kind=query.kind or "",
+        status=query.status or "",
+        source=query.source or "",
+        by=query.by or "",
+        since=query.since,
+        until=query.until,
+    )
+    return _page(tasks_of(wanted), query.limit, query.offset, task_row)
 
 
 @router.get("/tasks/{task_id}", response={200: OneTask, **ANYWHERE, 404: Error}, summary="Where a task stands")

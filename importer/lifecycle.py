@@ -76,7 +76,7 @@ def resume(task_id: UUID | str, *, by: str = "") -> ImportTask:
             reason = Text(gettext_noop("Resumed on request."))
             won = _move(
                 task.pk, RESUMABLE, Status.PENDING, reason, by,
-                finished_at=None, waiting_until=None,
+                finished_at=None, pruned_at=None, summary={}, waiting_until=None,
                 message_id=WAITING_TEXT.msgid, message_values={},
             )  # fmt: skip
             if won:
@@ -97,10 +97,16 @@ def set_priority(task_id: UUID | str, priority: int, *, by: str = "") -> ImportT
     """
     task = get_task(task_id)
     priority = max(-10, min(10, priority))
-    changed = ImportTask.objects.filter(pk=task.pk, status__in=ACTIVE).update(priority=priority)
-    if not changed:
-        raise not_allowed(get_task(task_id), gettext_noop("changing the priority"))
-    return get_task(task_id)
+    with transaction.atomic():
+        changed = ImportTask.objects.filter(pk=task.pk, status__in=ACTIVE).update(priority=priority)
+        if changed:
+            now = get_task(task_id)
+            text = Text(gettext_noop("The priority was set to %(priority)s."), {"priority": priority})
+            Transition.objects.create(
+                task=now, old=now.status, new=now.status, reason_id=text.msgid, reason_values=text.values, by=by
+            )  # fmt: skip
+            return now
+    raise not_allowed(get_task(task_id), gettext_noop("changing the priority"))
 
 
 def start(task_id: UUID) -> bool:

@@ -75,6 +75,9 @@ class ImportTask(models.Model):
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     heartbeat_at = models.DateTimeField(_("last sign of life"), null=True, blank=True)
+    pruned_at = models.DateTimeField(_("details forgotten"), null=True, blank=True)
+    # What was known of chunks and failures when they were forgotten.
+    summary = models.JSONField(default=dict)
 
     class Meta:
         ordering: ClassVar = ["-created_at"]

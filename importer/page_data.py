@@ -76,7 +76,7 @@ class TaskCard:
 
     @property
     def can_retry(self) -> bool:
-        return self.task.status in FINISHED and self.task.failed > 0
+        return self.task.status in FINISHED and self.task.failed > 0 and self.task.pruned_at is None
 
 
 @dataclass(frozen=True)
@@ -227,14 +227,15 @@ def failure_lines(task: ImportTask, failures: Iterable[Failure]) -> list[Failure
 
 def per_source(task: ImportTask) -> list[PerSource]:
     """Return what each source gave to a task, and how often a failure names it; the most stocks first."""
-    stocks: Counter[str] = Counter()
+    stocks: Counter[str] = Counter(task.summary.get("by_source", {}))
     for counts in task.chunks.values_list("by_source", flat=True):
         stocks.update(counts)
     failures: Counter[str] = Counter()
     findings: Counter[str] = Counter()
-    named = Failure.objects.filter(task=task).exclude(source="").order_by()
-    for row in named.values("source", "finding").annotate(count=Count("pk")):
-        for name in row["source"].split(", "):
+    named = Failure.objects.filter(task=task).order_by()
+    rows = [*named.values("source", "finding").annotate(count=Count("pk")), *task.summary.get("failures", ())]
+    for row in rows:
+        for name in filter(None, row["source"].split(", ")):
             (findings if row["finding"] else failures)[name] += row["count"]
     names = sorted({*stocks, *failures, *findings}, key=lambda name: (-stocks[name], name))
     return [PerSource(source_names_text(name), stocks[name], failures[name], findings[name]) for name in names]

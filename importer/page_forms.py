@@ -84,6 +84,11 @@ def default_source() -> str:
     return settings.SOURCE if settings.SOURCE in names else names[0]
 
 
+def every_source() -> list[tuple[str, str]]:
+    """Return all sources that a task may have been asked for, as (name, msgid)."""
+    return [(AUTO, gettext_noop("Automatic (whichever answers)")), *((name, label_of(name)) for name in SOURCES)]
+
+
 def source_choices() -> list[tuple[str, str]]:
     """Return the sources that the form offers, as (name, msgid): those that can work here."""
     if settings.SOURCE == "simulated" or current_origin() == Origin.SIMULATED:

@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from importer import lifecycle
-from importer.exceptions import BadRequest, EmptyDatabase, NothingToRetry
+from importer.exceptions import BadRequest, EmptyDatabase, NotAllowedNow, NothingToRetry
 from importer.models import ACTIVE, Failure, ImportTask, Kind, Status
 from importer.sources.registry import get_source
 from marketdata.exceptions import BadSymbol
@@ -174,6 +174,11 @@ def retry(task_id: UUID | str, *, by: str = "") -> Submission:
     task = lifecycle.get_task(task_id)
     if task.status in ACTIVE:
         raise lifecycle.not_allowed(task, gettext_noop("retrying"))
+    if task.pruned_at is not None and task.failed:
+        raise NotAllowedNow(
+            gettext_noop("Which stocks failed is no longer kept for this task. Start an update or a repair instead."),
+            task=str(task.pk),
+        )
     failed = failed_symbols(task)
     if not failed:
         raise NothingToRetry

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +12,9 @@ from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Count
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -21,12 +23,16 @@ from importer.api_paths import told_path
 from importer.callers import caller
 from importer.dispatch import dispatch_soon
 from importer.exceptions import UnknownTask
+from importer.history import Wanted, csv_lines, ended_tasks, tasks_of
+from importer.history_chart import TASKS, chart_of
 from importer.models import FINISHED, Failure, ImportTask, Kind, Status
 from importer.page_data import NEWS_FOR, card_of, failure_lines, lanes_of, per_source, workers
+from importer.page_forms import every_source
 from importer.page_words import asker_text, code_text, spoken_text
 from importer.task_requests import Submission, retry
 from importer.views import SEEN_COOKIE
 from marketdata.texts import ExplainedError
+from marketdata.trading_days import EXCHANGE_TIME
 
 TASKS_PER_PAGE = 50
 FAILURES_PER_PAGE = 100
@@ -37,8 +43,29 @@ STOP_POLLING = 286
 @never_cache
 @require_GET
 def tasks(request: HttpRequest) -> HttpResponse:
-    """Every task, newest first; filtered by kind, state and day."""
-    return render(request, "tasks.html", {**_task_list(request), "kinds": Kind.choices, "states": Status.choices})
+    """Every task, newest first; filtered by kind, state, source, who and day; how the last ones went."""
+    wanted, _chosen = _wanted(request)
+    context = {
+        **_task_list(request),
+        "kinds": Kind.choices,
+        "states": Status.choices,
+        "sources": every_source(),
+        "chart": chart_of(ended_tasks(tasks_of(wanted), TASKS)),
+    }
+    return render(request, "tasks.html", context)
+
+
+@never_cache
+@require_GET
+def tasks_csv(request: HttpRequest) -> StreamingHttpResponse:
+    """The tasks of the list as a file for spreadsheets, all pages of them."""
+    wanted, _chosen = _wanted(request)
+    name = f"barvault-tasks-{timezone.localdate().isoformat()}.csv"
+    return StreamingHttpResponse(
+        csv_lines(tasks_of(wanted)),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
 
 
 @never_cache
@@ -125,18 +152,25 @@ def _acted(request: HttpRequest, action: Callable[..., Any], task_id: UUID) -> H
     return redirect("data")
 
 
+def _wanted(request: HttpRequest) -> tuple[Wanted, dict[str, str]]:
+    """Return the filters of a list, and what was chosen as it was sent. What cannot be is left out."""
+    names = ("kind", "status", "source", "by", "since", "until")
+    chosen = {name: request.GET.get(name, "").replace("\0", "").strip()[:80] for name in names}
+    since, until = _day(chosen["since"]), _day(chosen["until"])
+    wanted = Wanted(
+        kind=chosen["kind"] if chosen["kind"] in Kind.values else "",
+        status=chosen["status"] if chosen["status"] in Status.values else "",
+        source=chosen["source"],
+        by=chosen["by"],
+        since=datetime.combine(since, time(), EXCHANGE_TIME) if since else None,
+        until=datetime.combine(until, time.max, EXCHANGE_TIME) if until else None,
+    )
+    return wanted, chosen
+
+
 def _task_list(request: HttpRequest) -> dict[str, Any]:
-    chosen = {name: request.GET.get(name, "") for name in ("kind", "status", "since", "until")}
-    found = ImportTask.objects.order_by("-created_at")
-    if chosen["kind"] in Kind.values:
-        found = found.filter(kind=chosen["kind"])
-    if chosen["status"] in Status.values:
-        found = found.filter(status=chosen["status"])
-    if (since := _day(chosen["since"])) is not None:
-        found = found.filter(created_at__date__gte=since)
-    if (until := _day(chosen["until"])) is not None:
-        found = found.filter(created_at__date__lte=until)
-    page = Paginator(found, TASKS_PER_PAGE).get_page(request.GET.get("page"))
+    wanted, chosen = _wanted(request)
+    page = Paginator(tasks_of(wanted), TASKS_PER_PAGE).get_page(request.GET.get("page"))
     query = request.GET.copy()
     query.pop("page", None)
     return {
@@ -166,11 +200,20 @@ def _task_page(request: HttpRequest, found: ImportTask) -> dict[str, Any]:
         "failures": page,
         "lines": failure_lines(found, page),
         "code": code,
-        "by_reason": [{**row, "words": code_text(row["code"])} for row in by_reason],
+        "by_reason": [{**row, "words": code_text(row["code"])} for row in by_reason or _kept_reasons(found)],
         "transitions": [{"change": each, "by": asker_text(each.by)} for each in found.transitions.all()],
         "asker": asker_text(found.requested_by),
         "workers": workers(),
     }
+
+
+def _kept_reasons(found: ImportTask) -> list[dict[str, Any]]:
+    """Return how often each reason was there, from what was kept when the list itself was forgotten."""
+    counts: Counter[tuple[bool, str]] = Counter()
+    for row in found.summary.get("failures", ()):
+        counts[row["finding"], row["code"]] += row["count"]
+    order = sorted(counts.items(), key=lambda each: (each[0][0], -each[1]))
+    return [{"code": code, "finding": finding, "count": count} for (finding, code), count in order]
 
 
 def _task_or_404(task_id: UUID) -> ImportTask:

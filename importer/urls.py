@@ -20,6 +20,7 @@ urlpatterns = [
     path("data/schedules/<int:schedule_id>/delete/", schedule_views.delete, name="delete_schedule"),
     path("data/schedules/<int:schedule_id>/<str:action>/", schedule_views.act, name="act_on_schedule"),
     path("data/tasks/", task_views.tasks, name="tasks"),
+    path("data/tasks.csv", task_views.tasks_csv, name="tasks_csv"),
     path("data/tasks/live/", task_views.tasks_live, name="tasks_live"),
     path("data/tasks/<uuid:task_id>/", task_views.task, name="task"),
     path("data/tasks/<uuid:task_id>/live/", task_views.task_live, name="task_live"),

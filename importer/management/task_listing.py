@@ -153,4 +153,6 @@ def _transition_lines(task: ImportTask) -> Iterator[str]:
 
 def _step(transition: Transition) -> str:
     new = str(transition.get_new_display())
+    if transition.old == transition.new:
+        return new
     return f"{transition.get_old_display()} → {new}" if transition.old else f"→ {new}"

@@ -26,6 +26,7 @@ from importer.notify.sending import send
 from importer.notify.words import message_of, outage_message
 from importer.outages import OutageLog
 from importer.parents import name_process
+from importer.retention import prune_details
 from importer.stop_signals import StopSignals
 from importer.supervised import say_ready
 from marketdata.texts import Text
@@ -96,6 +97,7 @@ class Notifier:
         if time.monotonic() >= self._tidy_at:
             self._tidy_at = time.monotonic() + TIDY_EVERY
             outbox.forget_old(now)
+            prune_details(now)
         busy = frozenset(claimed.receiver.key for claimed in self._sending.values())
         for claimed in outbox.claim_due(now, busy=busy):
             message = message_of(claimed.delivery.notice)

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import date, time, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django_q.models import Schedule
 
+from config.hidden import Hidden
 from importer import lifecycle, schedules
 from importer.dbtime import db_now
 from importer.exceptions import EmptyDatabase
@@ -29,6 +31,8 @@ from importer.models import (
     TaskSchedule,
     Transition,
 )
+from importer.notify.events import task_ended
+from importer.notify.models import Delivery, DeliveryState, Notice
 from marketdata.models import Bar, Stock
 from marketdata.store import claim_origin
 from marketdata.texts import counted, seconds, word
@@ -50,7 +54,7 @@ class Scene:
 
 def play(scene: Scene) -> Mapping[str, str]:
     """Empty the tables, fill them, and return the pages by name."""
-    for model in (Schedule, ImportTask, Host, SourceState, Bar, Stock):
+    for model in (Notice, Schedule, ImportTask, Host, SourceState, Bar, Stock):
         model.objects.all().delete()
     return scene.fill()
 
@@ -212,6 +216,42 @@ def _admin() -> Mapping[str, str]:
     }
 
 
+def _messages() -> Mapping[str, str]:
+    """Sixty days of updates, and what was told about them."""
+    settings.NOTIFY_URLS = [Hidden("mailtos://somebody:secret@example.com"), Hidden("wecombot://key-of-a-robot")]
+    _market(STOCKS, STOCKS, until=newest_finished_day(db_now()))
+    _host()
+    for days in range(60, 0, -1):
+        began = db_now() - timedelta(days=days)
+        failed = 12 if days % 17 == 0 else 0
+        values = {
+            "done": counted(5400 - failed, "%(count)s stock", "%(count)s stocks"),
+            "rows": counted(5400 - failed, "%(count)s bar", "%(count)s bars"),
+            "skipped": 12,
+            "elapsed": seconds(71),
+        }
+        task = make_task(
+            kind=Kind.UPDATE, status=Status.COMPLETED, progress=100, total=STOCKS, done=5400 - failed, failed=failed,
+            skipped=12, rows_written=5400 - failed - days * 3, started_at=began, requested_by="page: 127.0.0.1",
+            finished_at=began + timedelta(seconds=60 + days * 7 % 50), parameters={"source": "auto"},
+            message_id="Completed: %(done)s imported, %(skipped)s skipped, %(rows)s written in %(elapsed)s.",
+            message_values=values,
+        )  # fmt: skip
+        ImportTask.objects.filter(pk=task.pk).update(created_at=began)
+        if days < 20:
+            task_ended(task)
+    states = ((DeliveryState.SENT, ""), (DeliveryState.WAITING, "535 Authentication failed"), (DeliveryState.GIVEN_UP,
+              "Socket Exception: [Errno 111] Connection refused"))  # fmt: skip
+    for place, notice in enumerate(Notice.objects.exclude(event__startswith="ping")[:12]):
+        for number, label in enumerate(("1: mailtos", "2: wecombot")):
+            state, error = states[place % 3 if number else 0]
+            Delivery.objects.create(
+                notice=notice, receiver=label, label=label, state=state, error=error, ended_at=db_now(),
+                next_try_at=db_now(), give_up_at=db_now() + timedelta(hours=9), attempts=1,
+            )  # fmt: skip
+    return {"messages": "/data/notifications/", "history": "/data/tasks/", "unheard": "/data/"}
+
+
 SCENES = (
     Scene("empty", _empty),
     Scene("running", _running),
@@ -221,6 +261,7 @@ SCENES = (
     Scene("no schedules", _no_schedules),
     Scene("schedules", _schedules),
     Scene("admin", _admin),
+    Scene("messages", _messages),
     Scene("demo", _demo),
 )
 

@@ -168,3 +168,21 @@ def test_without_scripts_everything_works_but_the_live_figures(browser: Browser,
     page.get_by_role("button", name="Stop the import").click()
     expect(page.locator("#news")).to_contain_text("Cancelled")
     context.close()
+
+
+def test_the_history_is_filtered_shows_its_course_and_is_taken_along(page: Page, server: Server) -> None:
+    for symbol in ("600000", "600001"):
+        server.api("POST", "import", symbols=[symbol], source="simulated", refresh=True)
+    wait_until(lambda: not server.active(), "both have ended")
+    page.goto(f"{server.url}/data/tasks/")
+    page.get_by_label("Asked for by").fill("api")
+    page.get_by_label("Kind").select_option("import")
+    page.get_by_role("button", name="Filter").click()
+    expect(page).to_have_url(re.compile("by=api"))
+    expect(page.get_by_role("img", name=re.compile("^Duration of the last"))).to_be_visible()
+    expect(page.locator("svg.chart rect").first).to_have_css("fill", "rgb(36, 87, 214)")
+    with page.expect_download() as started:
+        page.get_by_role("link", name="Download as CSV").click()
+    lines = started.value.path().read_text(encoding="utf-8-sig").splitlines()
+    assert lines[0].startswith("task_id,kind,status,source")
+    assert len(lines) == 1 + page.locator("tr[id^=task-]").count()

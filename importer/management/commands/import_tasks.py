@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser
+from datetime import date, datetime
+from datetime import time as time_of_day
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, gettext_noop
+from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 
 from importer import lifecycle, task_requests
 from importer.dbtime import db_now
@@ -18,7 +20,9 @@ from importer.management.base import Exit, ExplainingCommand, whole_number
 from importer.management.following import asker
 from importer.management.task_listing import detail_lines, list_lines
 from importer.models import ImportTask, Status
+from importer.retention import clear_before
 from importer.task_words import request_text, state_text
+from marketdata.trading_days import EXCHANGE_TIME
 
 ACTIONS = {"cancel": lifecycle.cancel, "pause": lifecycle.pause, "resume": lifecycle.resume}
 LISTED = 20
@@ -36,6 +40,7 @@ class Command(ExplainingCommand):
         ("import_tasks show 1a2b3c4d", gettext_lazy("everything about one task, with the reasons of its failures")),
         ("import_tasks cancel 1a2b3c4d", gettext_lazy("stop it; what was stored stays")),
         ("import_tasks retry 1a2b3c4d", gettext_lazy("a new task for exactly the stocks that failed")),
+        ("import_tasks clear --before 2026-01-01", gettext_lazy("forget old tasks; the bars stay")),
         ("import_tasks priority 1a2b3c4d 5", gettext_lazy("let it go before tasks of lower priority")),
     )
 
@@ -50,6 +55,10 @@ class Command(ExplainingCommand):
         _with_id(actions.add_parser("pause", help=_("let a task rest until it is resumed")))
         _with_id(actions.add_parser("resume", help=_("go on with a paused or failed task where it was")))
         _with_id(actions.add_parser("retry", help=_("make a new task for exactly the stocks that failed")))
+        clear = actions.add_parser("clear", help=_("remove tasks that ended long ago from the history; bars stay"))
+        clear.add_argument(
+            "--before", required=True, metavar="DATE", help=_("tasks that ended before this day (2026-01-31)")
+        )
         priority = _with_id(actions.add_parser("priority", help=_("change a waiting or running task's priority")))
         priority.add_argument("priority", type=whole_number, metavar="N", help=_("-10 to 10"))
 
@@ -58,6 +67,8 @@ class Command(ExplainingCommand):
         if action == "list":
             self._list(options.get("limit", LISTED), options.get("status"))
             return Exit.OK
+        if action == "clear":
+            return self._clear(options["before"])
         task = find_task(options["id"])
         if action == "show":
             for line in detail_lines(task, db_now(), all_failures=options["all"]):
@@ -82,6 +93,22 @@ class Command(ExplainingCommand):
             return
         for line in list_lines(found, db_now()):
             self.stdout.write(line)
+
+    def _clear(self, before: str) -> int:
+        try:
+            day = date.fromisoformat(before)
+        except ValueError:
+            raise BadRequest(
+                "before", gettext_noop("“%(value)s” is not a date. Write it as 2024-12-25."), value=before
+            ) from None
+        count = clear_before(datetime.combine(day, time_of_day(), EXCHANGE_TIME))
+        words = ngettext(
+            "%(count)s task that ended before %(day)s was removed. The bars stay.",
+            "%(count)s tasks that ended before %(day)s were removed. The bars stay.",
+            count,
+        )
+        self.stdout.write(words % {"count": count, "day": day.isoformat()})
+        return Exit.OK
 
     def _act(self, task: ImportTask, action: str) -> None:
         """Ask for it, wait a moment for it to take effect, and say where the task is then."""
