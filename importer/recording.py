@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING
 
 from django.utils.translation import gettext_noop
 
 from importer.models import Failure, ImportTask
 from importer.sources.labels import label_of
-from marketdata.texts import Text, sentences, word
+from marketdata.texts import Text, counted, sentences, word
 
 if TYPE_CHECKING:
     from importer.asking import Refusal
     from importer.overlap import Difference
     from importer.sources.validation import Finding
+
+
+# So many days of a stock are listed one by one.
+DIFFERENCES_LISTED = 20
 
 
 def stock_failure(
@@ -61,27 +66,66 @@ def dropped_row(task: ImportTask, symbol: str, source: str, finding: Finding) ->
     )
 
 
-def differing_day(task: ImportTask, symbol: str, source: str, difference: Difference, *, replaced: bool) -> Failure:
-    """Return the (unsaved) row of a day on which a source says something else than what was stored."""
+def differing_days(
+    task: ImportTask,
+    symbol: str,
+    source: str,
+    found: Sequence[Difference],
+    *,
+    stored_from: Mapping[date, str],
+    replaced: bool,
+) -> list[Failure]:
+    """Return the (unsaved) rows of the days on which a source says something else than what was stored.
+
+    ``stored_from``: who sent what was stored. Of many days the first ones are listed, and how many more there are.
+    """
+    outcome = word(gettext_noop("replaced") if replaced else gettext_noop("the stored one was kept"))
+    rows = [
+        _differing_day(task, symbol, source, each, stored_from.get(each.day, ""), outcome)
+        for each in found[:DIFFERENCES_LISTED]
+    ]
+    if more := len(found) - len(rows):
+        text = Text(
+            gettext_noop("%(symbol)s: %(source)s differs from what was stored on %(days)s more; %(outcome)s."),
+            {
+                "symbol": symbol,
+                "source": word(label_of(source)),
+                "days": counted(more, "%(count)s day", "%(count)s days"),
+                "outcome": outcome,
+            },
+        )
+        rows.append(_finding(task, symbol, source, "differs", text))
+    return rows
+
+
+def _differing_day(
+    task: ImportTask, symbol: str, source: str, difference: Difference, stored_from: str, outcome: object
+) -> Failure:
     text = Text(
         gettext_noop(
-            "%(symbol)s on %(day)s: %(field)s is stored as %(stored)s, but %(source)s says %(fetched)s; %(outcome)s."
+            "%(symbol)s on %(day)s: %(field)s is stored as %(stored)s (from %(stored_from)s), "
+            "but %(source)s says %(fetched)s; %(outcome)s."
         ),
         {
+            "stored_from": word(label_of(stored_from)),
             "symbol": symbol,
             "day": difference.day.isoformat(),
             "field": word(difference.field),
             "stored": f"{difference.stored:g}",
             "fetched": f"{difference.fetched:g}",
             "source": word(label_of(source)),
-            "outcome": word(gettext_noop("replaced") if replaced else gettext_noop("the stored one was kept")),
+            "outcome": outcome,
         },
     )
+    return _finding(task, symbol, source, "differs", text)
+
+
+def _finding(task: ImportTask, symbol: str, source: str, code: str, text: Text) -> Failure:
     return Failure(
         task=task,
         symbol=symbol,
         source=source,
-        code="differs",
+        code=code,
         reason_id=text.msgid,
         reason_values=dict(text.values),
         finding=True,

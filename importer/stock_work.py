@@ -24,8 +24,9 @@ from importer.dbtime import db_now
 from importer.ex_rights import note_open
 from importer.exceptions import LostLease, StopRequested
 from importer.models import Failure, ImportTask, Kind
+from importer.overlap import differences
 from importer.planning import Work, repair_range, work_for
-from importer.recording import differing_day, dropped_row, stock_failure
+from importer.recording import DIFFERENCES_LISTED, differing_days, dropped_row, stock_failure
 from importer.sources.base import UnknownSymbol
 from importer.sources.labels import label_of
 from importer.sources.registry import auto_order, get_source
@@ -246,10 +247,7 @@ class ChunkWork:
         covers = self._as_far_as_published(covers, answer.frame)
         replaced = self.request.refresh or settings.ON_DIFFERENCE == "replace"
         findings = [dropped_row(self.task, job.symbol, answer.source, finding) for finding in answer.findings]
-        findings += [
-            differing_day(self.task, job.symbol, answer.source, difference, replaced=replaced)
-            for difference in answer.differences
-        ]
+        findings += self._differences(job, answer, replaced=replaced)
         with transaction.atomic():
             stock_id = job.stock.pk if job.stock else ensure_stocks([job.symbol])[job.symbol]
             result = store_bars(stock_id, bars, source=answer.source, simulated=answer.simulated, covered=covers)
@@ -275,6 +273,23 @@ class ChunkWork:
             )
         self.by_source = by_source
         return rows
+
+    def _differences(self, job: _Job, answer: Answer, *, replaced: bool) -> list[Failure]:
+        """Return the findings that list where the answer differs from what is stored, also where it was asked to."""
+        found = answer.differences
+        if self.request.refresh and job.stored is not None:
+            found = differences(job.stored, answer.frame)
+        if not found or job.stock is None:
+            return []
+        stored = job.stock.bars.filter(date__in=[each.day for each in found[:DIFFERENCES_LISTED]])
+        return differing_days(
+            self.task,
+            job.symbol,
+            answer.source,
+            found,
+            stored_from=dict(stored.values_list("date", "source")),
+            replaced=replaced,
+        )
 
     def _as_far_as_published(self, covers: tuple[date, date] | None, frame: pd.DataFrame) -> tuple[date, date] | None:
         """Return the range that counts as asked for: today counts only once its bars are seen to be out.

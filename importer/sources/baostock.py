@@ -47,6 +47,7 @@ class Baostock:
     paced: ClassVar[bool] = True
     local: ClassVar[bool] = False
     simulated: ClassVar[bool] = False
+    exchanges: ClassVar[frozenset[str]] = frozenset({"SH", "SZ"})
     precision: ClassVar[Precision] = EXACT
 
     def stocks(self) -> Iterable[ListedStock]:
