@@ -43,7 +43,7 @@ class AccountRequired:
             return _unauthorized("bad_token", gettext(_WRONG_TOKEN))
         if not settings.LOGIN_REQUIRED or request.user.is_authenticated:
             return None
-        if is_api(request):
+        if is_api(request) or request.path_info == "/metrics":
             return _unauthorized("login_required", gettext(_NOBODY))
         return redirect_to_login(request.get_full_path())
 

@@ -9,6 +9,7 @@ from django.views.i18n import set_language
 from config import error_pages
 from importer.api import api
 from importer.health import healthz, readyz
+from importer.metrics import metrics
 
 urlpatterns = [
     path("admin/", admin.site.urls),
@@ -17,6 +18,7 @@ urlpatterns = [
     path("language/", login_not_required(set_language), name="set_language"),
     path("healthz", healthz),
     path("readyz", readyz),
+    path("metrics", metrics),
     path("api/", error_pages.unknown_api_url),
     path("api/", api.urls),
     # What is left below /api. Being a view, it keeps Django from trying the address with a slash.

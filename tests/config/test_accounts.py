@@ -65,7 +65,7 @@ def test_nothing_is_shown_to_a_stranger(address: str) -> None:
     response = client().get(address)
     if address in OPEN:
         assert response.status_code in (200, 503) or response.headers["Location"] == "/"
-    elif address.startswith("/api"):
+    elif address.startswith(("/api", "/metrics")):
         assert response.status_code == 401
         assert response.json()["error"] == "login_required"
         assert response.headers["WWW-Authenticate"].startswith("Bearer")
