@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 
+from config.log_lines import about_task
 from importer import chunks, lifecycle, slots
 from importer.dbtime import db_now
 from importer.finishing import finish_if_done
@@ -33,16 +34,18 @@ def dispatch(*, bell: Bell = slots.ring_by_queue, lanes: Callable[[], int] | Non
     """
     running = ImportTask.objects.filter(status=Status.RUNNING).first()
     if running is not None:
-        _bury_dead_lanes(running)
-        if running.requested_action == Action.NONE:
-            _make_room(running)
-        if lifecycle.settle(running.pk) or finish_if_done(running.pk):
-            running = None
+        with about_task(running.pk):
+            _bury_dead_lanes(running)
+            if running.requested_action == Action.NONE:
+                _make_room(running)
+            if lifecycle.settle(running.pk) or finish_if_done(running.pk):
+                running = None
     if running is None:
         running = _start_next()
     if running is not None:
-        running.refresh_from_db()
-        _ring(running, bell, lanes or wanted_lanes)
+        with about_task(running.pk):
+            running.refresh_from_db()
+            _ring(running, bell, lanes or wanted_lanes)
 
 
 def dispatch_soon() -> None:

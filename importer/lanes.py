@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from threading import Event
 from typing import Any, TypeVar
 from uuid import UUID
@@ -24,6 +25,7 @@ from django.db import (
     transaction,
 )
 
+from config.log_lines import about_task
 from importer import lifecycle, pacing, progress, slots
 from importer.chunks import Claim
 from importer.chunks import claim as claim_chunk
@@ -77,6 +79,18 @@ def work_in_lane(
     on_planned: Callable[[], None] | None = None,
 ) -> None:
     """Do what ``run_lane`` does, with another bell and with callbacks: for work in this process."""
+    with about_task(task_id):
+        _work(task_id, number, token, bell, on_stock, on_planned)
+
+
+def _work(
+    task_id: str,
+    number: int,
+    token: str,
+    bell: Bell,
+    on_stock: Callable[[StockDone], None] | None,
+    on_planned: Callable[[], None] | None,
+) -> None:
     close_old_connections()
     hold = slots.take(UUID(task_id), number, token, db_now())
     if hold is None:
@@ -181,7 +195,8 @@ class Lane:
             with fetching(bounds):
                 return function(*args)
 
-        return self._helper.submit(bounded)
+        # What the helper logs is about the same task.
+        return self._helper.submit(copy_context().run, bounded)
 
     def wait(self, future: Future[T]) -> T:
         """Return the helper's result; meanwhile renew the lease and look whether to give way.

@@ -1,0 +1,51 @@
+"""How log lines look: text for people, JSON for programs; each with the id of the task that it is about."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+_task: ContextVar[str] = ContextVar("barvault_task", default="")
+
+
+@contextmanager
+def about_task(task_id: object) -> Iterator[None]:
+    """Let every line that is logged inside, also by libraries, name the task. Threads need a copy of the context."""
+    token = _task.set(str(task_id))
+    try:
+        yield
+    finally:
+        _task.reset(token)
+
+
+class TaskFilter(logging.Filter):
+    """Gives each record its task: ``task`` (the id, or ''), and ``about`` for the text format."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        task = _task.get()
+        record.task = task
+        # A line that names its task already is not made longer.
+        record.about = f"[task {task}] " if task and task not in record.getMessage() else ""
+        return True
+
+
+def json_formatter() -> logging.Formatter:
+    """Return the formatter of BARVAULT_LOG_FORMAT=json: one object a line, with the time in ISO 8601."""
+    from pythonjsonlogger.json import JsonFormatter
+
+    class Lines(JsonFormatter):
+        def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+            log_data.pop("about", None)
+            if not log_data.get("task"):
+                log_data.pop("task", None)
+            return log_data
+
+    return Lines(
+        "%(levelname)s %(name)s %(message)s %(task)s",
+        rename_fields={"levelname": "level", "name": "logger"},
+        timestamp="time",
+        json_ensure_ascii=False,
+    )

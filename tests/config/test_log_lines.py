@@ -1,0 +1,80 @@
+"""Log lines name the task that they are about, in both formats, also from helper threads."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+
+import pytest
+
+from config.log_lines import TaskFilter, about_task, json_formatter
+from tests.importer.processes import Installation
+
+TASK = "1a2b3c4d-0000-4000-8000-000000000000"
+
+
+@pytest.fixture
+def written() -> io.StringIO:
+    return io.StringIO()
+
+
+def logger_to(written: io.StringIO, formatter: logging.Formatter) -> logging.Logger:
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(formatter)
+    handler.addFilter(TaskFilter())
+    logger = logging.Logger("tests.lines")
+    logger.addHandler(handler)
+    return logger
+
+
+def text() -> logging.Formatter:
+    return logging.Formatter("%(levelname)s %(about)s%(message)s")
+
+
+def test_a_text_line_names_its_task_once(written: io.StringIO) -> None:
+    logger = logger_to(written, text())
+    logger.info("outside")
+    with about_task(TASK):
+        logger.info("%s rests", "sina")
+        logger.info("task %s: done", TASK)
+    assert written.getvalue().splitlines() == [
+        "INFO outside", f"INFO [task {TASK}] sina rests", f"INFO task {TASK}: done",
+    ]  # fmt: skip
+
+
+def test_a_json_line_has_time_level_logger_message_and_task(written: io.StringIO) -> None:
+    logger = logger_to(written, json_formatter())
+    with about_task(TASK):
+        logger.warning("新浪拒绝 %s 次", 5)
+    logger.info("outside")
+    first, second = map(json.loads, written.getvalue().splitlines())
+    assert first.pop("time").startswith("20")
+    assert first == {"level": "WARNING", "logger": "tests.lines", "message": "新浪拒绝 5 次", "task": TASK}
+    assert "task" not in second
+    assert "新浪" in written.getvalue()
+
+
+def test_an_exception_is_one_json_line(written: io.StringIO) -> None:
+    logger = logger_to(written, json_formatter())
+    try:
+        raise ValueError("wrong")
+    except ValueError:
+        logger.exception("failed")
+    (line,) = written.getvalue().splitlines()
+    assert "ValueError: wrong" in json.loads(line)["exc_info"]
+
+
+def test_a_thread_that_gets_the_context_names_the_task(written: io.StringIO) -> None:
+    logger = logger_to(written, text())
+    with ThreadPoolExecutor(1) as helper, about_task(TASK):
+        helper.submit(copy_context().run, logger.info, "fetched").result()
+    assert written.getvalue() == f"INFO [task {TASK}] fetched\n"
+
+
+def test_a_format_that_is_none_is_refused_with_a_sentence(tmp_path: object) -> None:
+    shown = Installation(tmp_path).manage("doctor", check=False, BARVAULT_LOG_FORMAT="xml")  # type: ignore[arg-type]
+    assert shown.returncode == 2
+    assert shown.stderr.startswith("BARVAULT_LOG_FORMAT is 'xml'; it must be text or json.")
