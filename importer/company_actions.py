@@ -11,6 +11,7 @@ from django.utils.translation import gettext_noop
 from importer.rights_dates import without_moved
 from importer.sources.base import ActionSource, Banned, Source, SourceError
 from importer.sources.labels import label_of
+from importer.sources.registry import in_registry_order
 from marketdata.actions import save_actions
 from marketdata.texts import Text, sentence, word
 
@@ -24,9 +25,18 @@ _NOT_HAD = gettext_noop(
 )
 
 
-def action_source(sources: Sequence[Source]) -> ActionSource | None:
-    """Return the first source that knows corporate actions."""
-    return next((source for source in sources if isinstance(source, ActionSource)), None)
+def action_sources(sources: Sequence[Source], symbols: Sequence[str] | None) -> list[ActionSource]:
+    """Return the sources that know the corporate actions of these stocks (None: of all), best first.
+
+    One that is asked stock by stock is for a few: ``most_action_stocks`` says for how many.
+    """
+    knowing = [source for source in sources if isinstance(source, ActionSource)]
+    return [source for source in in_registry_order(knowing) if _is_for(source, symbols)]
+
+
+def _is_for(source: ActionSource, symbols: Sequence[str] | None) -> bool:
+    most: int | None = getattr(source, "most_action_stocks", None)
+    return most is None or (symbols is not None and len(symbols) <= most)
 
 
 def refresh_actions(
@@ -34,11 +44,19 @@ def refresh_actions(
 ) -> Text | None:
     """Store the actions with ex-dates from ``since`` on; return why they cannot be had, None when all is well.
 
+    What the first source cannot give the next one is asked for; the first one's reason is returned when none can.
     The stocks have to be in the database. Raises StopRequested.
     """
-    source = action_source(sources)
-    if source is None:
-        return None
+    problems = []
+    for source in action_sources(sources, symbols):
+        problem = _refresh_from(source, since, today, symbols)
+        if problem is None:
+            return None
+        problems.append(problem)
+    return problems[0] if problems else None
+
+
+def _refresh_from(source: ActionSource, since: date, today: date, symbols: Sequence[str] | None) -> Text | None:
     reason = Text("")
     for _attempt in range(ATTEMPTS):
         try:

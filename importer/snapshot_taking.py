@@ -20,7 +20,7 @@ from importer.snapshot_parts import Piece, forget_part, joined, keep_part, kept_
 from importer.snapshot_rows import DayTable, Row, objection, probe_objection, probes_of, read_table
 from importer.sources.base import SnapshotSource, Source, SourceError
 from importer.sources.labels import label_of
-from importer.sources.registry import by_snapshot
+from importer.sources.registry import in_registry_order
 from importer.sources.rows import EXACT
 from importer.task_requests import TaskRequest
 from marketdata.models import Exchange, Stock
@@ -57,7 +57,7 @@ def snapshot_sources(request: TaskRequest, sources: Sequence[Source], now: datet
     """Return the sources whose snapshots an update takes at ``now``, best first; none when it goes stock by stock."""
     if not snapshot_is_due(request, now):
         return []
-    return by_snapshot([source for source in sources if isinstance(source, SnapshotSource)])
+    return in_registry_order([source for source in sources if isinstance(source, SnapshotSource)])
 
 
 def take_snapshot(

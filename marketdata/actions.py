@@ -18,7 +18,7 @@ from marketdata.recoding import current_symbols
 # Whose facts stand where two sources differ, best first: what the user gives, what a vendor records with the ex-date,
 # what is put together from announcements. Sources that are not named come last, by name. So the rows that are
 # stored do not depend on the order in which sources were asked.
-TRUST = ("file", "tdx", "baostock", "eastmoney")
+TRUST = ("file", "tdx", "tdxquotes", "baostock", "eastmoney")
 # Tables that were rounded to a millionth of a yuan or a share say the same.
 TOLERANCE = 1e-6
 _FACTS = ("cash_per_share", "new_shares_per_share", "rights_per_share", "rights_price")

@@ -84,10 +84,10 @@ def has_partial_list(source: Source) -> bool:
     return entry is not None and entry.partial_list
 
 
-def by_snapshot(sources: Sequence[T]) -> list[T]:
-    """Return ``sources`` in the order in which they are asked for a snapshot of the market: that of SOURCES.
+def in_registry_order(sources: Sequence[T]) -> list[T]:
+    """Return ``sources`` in the order in which they are asked for more than bars (snapshots, corporate actions).
 
-    Whoever is asked last for bars is the one who can still show a market.
+    It is that of SOURCES: whoever is asked late for bars is the one who can still answer.
     """
     places = {name: place for place, name in enumerate(SOURCES)}
     return sorted(sources, key=lambda source: places.get(source.name, len(places)))

@@ -23,10 +23,13 @@ from tdxpy.parser.setup_commands import SetupCmd1, SetupCmd2
 from tdxpy.parser.std.get_security_bars import GetSecurityBarsCmd
 from tdxpy.parser.std.get_security_count import GetSecurityCountCmd
 from tdxpy.parser.std.get_security_list import GetSecurityList
+from tdxpy.parser.std.get_xdxr_info import GetXdXrInfo
 
 from importer.sources.bounds import Bounds
 from importer.sources.gate_signs import unavailable
 from importer.sources.tcp import Line
+from importer.sources.tdx_rights import actions_of
+from marketdata.adjustment import Action
 
 NAME = "tdxquotes"
 MARKETS = {"SZ": 0, "SH": 1}
@@ -38,6 +41,7 @@ COMPOSITE = (1, "000001")
 
 _PREFIX = bytes.fromhex("b1cb7400")
 _HEAD = struct.Struct("<4sBIBHHH")
+_RIGHTS_HEAD = 11
 _numbers = itertools.count(1)
 
 _GARBAGE = gettext_noop("what it sent is no answer in its protocol")
@@ -97,6 +101,19 @@ def securities(line: Line, market: int, start: int, bounds: Bounds) -> list[tupl
     command = GetSecurityList(None)
     command.setParams(market, start)
     return [(row["code"], row["name"].rstrip("\0 ")) for row in _parsed(command, _exchange(line, command, bounds))]
+
+
+def ex_rights(line: Line, market: int, code: str, bounds: Bounds) -> tuple[str, list[Action]]:
+    """Return the code that an answer is about, and the corporate actions in it."""
+    command = GetXdXrInfo(None)
+    command.setParams(market, code)
+    body = _exchange(line, command, bounds)
+    try:
+        # A stock without any record may be an answer without a code.
+        sent = body[3:9].decode("ascii") if len(body) >= _RIGHTS_HEAD else code
+        return sent, actions_of(command.parseResponse(body))
+    except (struct.error, LookupError, ValueError) as error:
+        raise unavailable(NAME, _DAMAGED) from error
 
 
 def read_bars(body: bytes) -> Bars:

@@ -6,7 +6,7 @@ of seven digits. Days of a suspension may come as rows without a volume. Deliste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import ClassVar, TypeVar
@@ -21,7 +21,7 @@ from importer.sources import tdx_wire
 from importer.sources.base import BadData, Banned, ListedStock, SourceUnavailable, UnknownSymbol
 from importer.sources.bounds import Bounds
 from importer.sources.compact_dates import dates_of_numbers
-from importer.sources.frames import canonical, no_bars
+from importer.sources.frames import another_stock, canonical, no_bars
 from importer.sources.gate import StaleConnection, one_request
 from importer.sources.labels import label_of
 from importer.sources.rows import PRICES, Precision
@@ -29,6 +29,8 @@ from importer.sources.tcp import Line, Lines
 from importer.sources.tdx_servers import check_age, expected_day, leave_alone, proven_line
 from importer.sources.tdx_wire import BARS_AT_ONCE, MARKETS, NAME, Bars
 from importer.sources.units import shares_factor
+from marketdata.actions import ListedAction
+from marketdata.adjustment import Action
 from marketdata.exceptions import BadSymbol
 from marketdata.symbols import board_of, parse_symbol, vendor_symbol
 from marketdata.texts import word
@@ -54,6 +56,8 @@ class TdxQuotes:
     local: ClassVar[bool] = False
     simulated: ClassVar[bool] = False
     precision: ClassVar[Precision] = Precision(volume_step=int(SHARES_PER_LOT))
+    # So many stocks' corporate actions are forty seconds at the usual pace.
+    most_action_stocks: ClassVar[int] = 200
 
     def stocks(self) -> Iterable[ListedStock]:
         """Return the A-shares of Shanghai and Shenzhen that are listed now, by symbol: about fifty requests.
@@ -93,6 +97,21 @@ class TdxQuotes:
             raise UnknownSymbol(source=word(self.label), symbol=symbol)
         return _frame(pages, start, end)
 
+    def market_actions(self, since: date, *, today: date, symbols: Sequence[str] | None = None) -> list[ListedAction]:
+        """Return the corporate actions of named stocks, see ``ActionSource.market_actions``: a request for each.
+
+        Raises what the gate raises, BadData, and ValueError without names: the whole market is too much to ask for.
+        """
+        if symbols is None:
+            raise ValueError("the quote servers are asked for the corporate actions of named stocks only")
+        return [
+            ListedAction(symbol, action)
+            for symbol in sorted(set(symbols))
+            if symbol[-2:] in MARKETS
+            for action in _actions(symbol)
+            if action.ex_date >= since
+        ]
+
 
 def close_connections() -> None:
     """Close the connections that this process keeps."""
@@ -114,6 +133,14 @@ def _ask(question: Callable[[Line, Bounds], T], end: date | None = None) -> T:
 
 def _page(exchange: str, code: str, start: int, count: int, end: date | None) -> Bars:
     return _ask(lambda line, bounds: tdx_wire.daily_bars(line, MARKETS[exchange], code, start, count, bounds), end)
+
+
+def _actions(symbol: str) -> list[Action]:
+    code, market = vendor_symbol(symbol, "600519"), MARKETS[symbol[-2:]]
+    sent, actions = _ask(lambda line, bounds: tdx_wire.ex_rights(line, market, code, bounds))
+    if sent != code:
+        raise another_stock(NAME, symbol, sent)
+    return actions
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from django.utils.translation import gettext, override
 
 from importer.exceptions import BadRequest
 from importer.sources.base import SnapshotSource, Source
-from importer.sources.registry import SOURCES, auto_order, by_list, by_snapshot, get_source, label, source_names
+from importer.sources.registry import SOURCES, auto_order, by_list, get_source, in_registry_order, label, source_names
 
 
 def test_the_sources_of_the_design_are_there() -> None:
@@ -71,7 +71,7 @@ def test_the_list_of_stocks_comes_from_who_has_all_of_them() -> None:
 
 
 def test_a_snapshot_is_taken_from_eastmoney_first() -> None:
-    sources = by_snapshot([get_source(name) for name in auto_order()])
+    sources = in_registry_order([get_source(name) for name in auto_order()])
     assert [source.name for source in sources if isinstance(source, SnapshotSource)] == ["eastmoney", "sina"]
 
 

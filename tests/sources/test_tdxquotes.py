@@ -20,6 +20,7 @@ from importer.exceptions import StopRequested
 from importer.models import SourceState
 from importer.pacing import SourceResting
 from importer.sources import tdx_servers
+from importer.sources.akshare.eastmoney import Eastmoney
 from importer.sources.base import BAR_COLUMNS, BadData, Banned, Source, SourceUnavailable, UnknownSymbol
 from importer.sources.fetching import FetchContext, fetching
 from importer.sources.tdx_servers import DEFAULT_PORT, server_list
@@ -291,3 +292,23 @@ def test_a_server_that_answers_again_ends_the_rest(standin: StandIn, settings: A
     time.sleep(0.2)
     assert not bars(start=date(2024, 6, 1)).empty
     assert SourceState.objects.get(pk="tdxquotes").breaker == "closed"
+
+
+def test_corporate_actions_are_those_that_eastmoney_lists(standin: StandIn) -> None:
+    symbols, since, today = ["300750.SZ", "600519.SH", "000002.SZ", "430047.BJ"], date(2024, 1, 1), standin.market.until
+    found = TdxQuotes().market_actions(since, today=today, symbols=symbols)
+    theirs = Eastmoney().market_actions(since, today=today, symbols=symbols)
+    assert found == [each for each in theirs if not each.symbol.endswith("BJ")]
+    assert any(each.action.rights_price == 5.0 for each in found)
+    assert any(each.action.new_shares_per_share == 0.2 for each in found)
+    assert paths(standin) == [*HELLO, "xdxr", "xdxr", "xdxr"]
+
+
+def test_another_stocks_corporate_actions_are_refused(standin: StandIn) -> None:
+    standin.fault("wrong_symbol", host="tdxquotes")
+    with pytest.raises(BadData, match="answered with 600999"):
+        TdxQuotes().market_actions(START, today=END, symbols=["600519.SH"])
+
+
+def test_a_stock_without_records_has_no_actions(standin: StandIn) -> None:
+    assert TdxQuotes().market_actions(START, today=END, symbols=["601999.SH"]) == []

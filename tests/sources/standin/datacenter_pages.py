@@ -38,11 +38,11 @@ def lists(page: Page) -> Answer:
     if form["reportName"] == "RPT_IPO_ALLOTMENT":
         rows = [_rights_row()]
     elif match := re.search(r"SECURITY_CODE=\"(\d{6})\"", form["filter"]):
-        rows = [_row(page.market, *each) for each in _distributions(page.market) if each[0].startswith(match[1])]
+        rows = [_row(page.market, *each) for each in distributions(page.market) if each[0].startswith(match[1])]
     else:
         period = re.search(r"REPORT_DATE='([\d-]+)'", form["filter"])
         assert period is not None
-        rows = [_row(page.market, *each) for each in _distributions(page.market) if each[1].isoformat() == period[1]]
+        rows = [_row(page.market, *each) for each in distributions(page.market) if each[1].isoformat() == period[1]]
     if not rows or "null" in page.faults:
         return _json({"version": None, "result": None, "success": False, "message": "返回数据为空", "code": 9201})
     size = min(int(form["pageSize"]), PAGE_SIZE)
@@ -51,7 +51,7 @@ def lists(page: Page) -> Answer:
     return _json({"version": "1", "result": result, "success": True, "message": "ok", "code": 0})
 
 
-def _distributions(market: Market) -> list[tuple[str, date, date | None, float, float]]:
+def distributions(market: Market) -> list[tuple[str, date, date | None, float, float]]:
     """Return symbol, report period, ex-date (None: planned), cash and new shares for ten."""
     year = market.until.year
     found: list[tuple[str, date, date | None, float, float]] = [

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from tests.sources.standin.bars import B_SHARES, StandInBar
 from tests.sources.standin.data_faults import NOT_A_NUMBER, faulty_bars
+from tests.sources.standin.datacenter_pages import RIGHTS, RIGHTS_EX_DATE, distributions
 from tests.sources.standin.dialogue import Asked, Dialogue
 
 MOST_BARS = 800
@@ -75,6 +76,28 @@ class TdxDialogue(Dialogue):
         bars = list(faulty_bars(self.market, asked.symbol, None, None, faults))
         last = len(bars) - start
         return _bars(bars[max(0, last - min(count, MOST_BARS)) : max(0, last)])
+
+    def _xdxr(self, asked: Asked, values: Sequence[int], faults: Collection[str]) -> bytes:
+        symbol = asked.symbol
+        code = symbol[:6] if "wrong_symbol" not in faults else "600999"
+        market = next(number for number, exchange in _EXCHANGES.items() if symbol.endswith(exchange))
+        head = struct.pack("<HB6s", 1, market, code.encode())
+        record = struct.Struct("<B6sBIBffff")
+        # For ten shares: cash, price of the rights, new shares, rights. Then a change of the share capital.
+        found = [
+            (day, 1, cash, 0.0, new, 0.0)
+            for each, _, day, cash, new in distributions(self.market)
+            if each == symbol and day is not None
+        ]
+        if symbol == RIGHTS:
+            found.append((RIGHTS_EX_DATE, 1, 0.0, 5.0, 0.0, 3.0))
+        if found:
+            found.append((found[0][0], 5, 1e6, 2e6, 1e6, 2e6))
+        rows = [
+            record.pack(market, code.encode(), 0, day.year * 10_000 + day.month * 100 + day.day, *numbers)
+            for day, *numbers in found
+        ]
+        return head + struct.pack("<H", len(rows)) + b"".join(rows)
 
     def _count(self, asked: Asked, values: Sequence[int], faults: Collection[str]) -> bytes:
         return struct.pack("<H", len(self._securities(values[0])))
