@@ -27,6 +27,7 @@ from marketdata.texts import Text, word
 CANCELLABLE = (Status.PENDING, Status.RUNNING, Status.PAUSED)
 PAUSABLE = (Status.PENDING, Status.RUNNING)
 RESUMABLE = (Status.PAUSED, Status.FAILED)
+LOWEST_PRIORITY, HIGHEST_PRIORITY = -10, 10
 
 WAITING_TEXT = Text(gettext_noop("Waiting for its turn."))
 PAUSED_TEXT = Text(gettext_noop("Paused. Resume it to go on where it was."))
@@ -96,7 +97,7 @@ def set_priority(task_id: UUID | str, priority: int, *, by: str = "") -> ImportT
     Raises UnknownTask, or NotAllowedNow when it has ended.
     """
     task = get_task(task_id)
-    priority = max(-10, min(10, priority))
+    priority = max(LOWEST_PRIORITY, min(HIGHEST_PRIORITY, priority))
     with transaction.atomic():
         changed = ImportTask.objects.filter(pk=task.pk, status__in=ACTIVE).update(priority=priority)
         if changed:

@@ -15,6 +15,7 @@ from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -22,7 +23,7 @@ from importer import lifecycle
 from importer.api_paths import told_path
 from importer.callers import caller
 from importer.dispatch import dispatch_soon
-from importer.exceptions import UnknownTask
+from importer.exceptions import NotAllowedNow, UnknownTask
 from importer.history import Wanted, csv_lines, ended_tasks, tasks_of
 from importer.history_chart import TASKS, chart_of
 from importer.models import FINISHED, Failure, ImportTask, Kind, Status
@@ -125,6 +126,14 @@ def _put_first(task_id: UUID, *, by: str) -> ImportTask:
     highest = others.order_by("-priority").first()
     if highest is None or highest.priority < found.priority:
         return found
+    if highest.priority == lifecycle.HIGHEST_PRIORITY:
+        raise NotAllowedNow(
+            gettext_noop(
+                "Another task has the highest priority already. Give it a lower one first: "
+                "python manage.py import_tasks priority %(other)s 0"
+            ),
+            other=str(highest.pk),
+        )
     return lifecycle.set_priority(task_id, highest.priority + 1, by=by)
 
 

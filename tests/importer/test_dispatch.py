@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from importer import slots
+from importer import lifecycle, slots
 from importer.dbtime import db_now
 from importer.dispatch import dispatch
 from importer.models import Action, ImportChunk, ImportTask, LaneSlot, Status
@@ -127,6 +127,17 @@ def test_a_higher_priority_asks_the_running_task_to_step_aside_and_takes_its_pla
     urgent.refresh_from_db()
     assert (running.status, urgent.status) == (Status.PENDING, Status.RUNNING)
     assert running.requested_action == Action.NONE
+
+
+def test_raising_a_waiting_task_above_the_running_one_makes_that_step_aside(bell: Bell) -> None:
+    running = planned(status=Status.RUNNING)
+    waiting = planned()
+    run(bell)
+    assert ImportTask.objects.get(status=Status.RUNNING) == running
+    lifecycle.set_priority(waiting.pk, 1)
+    run(bell)
+    assert ImportTask.objects.get(status=Status.RUNNING) == waiting
+    assert lifecycle.get_task(running.pk).status == Status.PENDING
 
 
 def test_an_equal_priority_waits(bell: Bell) -> None:

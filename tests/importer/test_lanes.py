@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from importer.dispatch import dispatch
 from importer.invariants import violations
 from importer.lanes import run_lane, work_in_lane
 from importer.models import Failure, ImportChunk, ImportTask, LaneSlot, Status
+from importer.sources.base import SourceUnavailable
 from importer.stock_work import StockDone
 from importer.task_requests import build_request, submit
 from marketdata.models import Bar, Stock
@@ -181,6 +183,31 @@ def test_a_stop_of_the_process_gives_the_slot_up_and_is_no_death(bell: Bell, tas
     assert set(ImportChunk.objects.values_list("deaths", "lane")) == {(0, None)}
     work(bell)
     assert finished(task) == 12
+
+
+@pytest.mark.parametrize("action", ["pause", "cancel"])
+def test_what_is_asked_while_a_request_hangs_takes_effect_when_it_ends_and_no_other_is_sent(
+    bell: Bell, task: ImportTask, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    from importer.sources.simulated import Simulated
+
+    asked: list[str] = []
+
+    def hang(_self: Simulated, symbol: str, *_days: Any) -> Any:
+        asked.append(symbol)
+        if len(asked) == 1:
+            getattr(lifecycle, action)(task.pk, by="test")
+        # The gate ends a request that hangs; here it is soon.
+        time.sleep(0.3)
+        raise SourceUnavailable("It does not answer.")
+
+    monkeypatch.setattr(Simulated, "daily_bars", hang)
+    work(bell)
+    task.refresh_from_db()
+    assert task.status == (Status.PAUSED if action == "pause" else Status.CANCELLED)
+    assert len(asked) == 1
+    assert finished(task) == 0
+    assert not Failure.objects.exists()
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="Only SQLite can be told that its disk is full.")

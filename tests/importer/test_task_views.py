@@ -70,6 +70,14 @@ def test_the_one_to_run_first_gets_the_highest_priority(browser: Client) -> None
         assert task.priority == 3
 
 
+def test_where_nothing_goes_before_the_highest_priority_the_page_says_so(browser: Client) -> None:
+    highest, task = make_task(priority=10), make_task()
+    post(browser, f"/data/tasks/{task.pk}/first/")
+    page = shown(browser)
+    assert "highest priority already" in page
+    assert f"import_tasks priority {highest.pk} 0" in page
+
+
 def test_one_that_waits_alone_keeps_its_priority(browser: Client) -> None:
     task = make_task(priority=5)
     post(browser, f"/data/tasks/{task.pk}/first/")
