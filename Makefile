@@ -37,11 +37,12 @@ install: $(USER_STAMP)
 
 install-dev: $(DEV_STAMP)
 
-# The fast tests share the cores; those that start real processes get them alone. Skipped ones are listed with reasons.
+# The fast tests share the cores. Those that start real processes mostly wait: two at a time, file by file, whatever the
+# number of cores. Skipped ones are listed with reasons.
 test: $(DEV_STAMP)
 	@status=0; \
 	$(PYTHON) -m pytest -q -n auto --maxprocesses 4 -m "not slow and not browser" || status=1; \
-	$(PYTHON) -m pytest -q -m "slow or browser" || status=1; \
+	$(PYTHON) -m pytest -q -n 2 --dist loadfile -m "slow or browser" || status=1; \
 	exit $$status
 
 lint: $(DEV_STAMP)
