@@ -152,8 +152,9 @@ def _fill(file: str, stocks: int, days: int) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as database:
         database.execute("BEGIN")
         database.executemany(
-            "INSERT INTO marketdata_stock (symbol, code, exchange, name, board, bar_count, first_bar, last_bar,"
-            " covered_from, covered_until) VALUES (?, ?, 'SZ', '', 'main', ?, ?, ?, ?, ?)",
+            "INSERT INTO marketdata_stock (symbol, code, former_symbol, exchange, name, board, bar_count, first_bar,"
+            " last_bar,"
+            " covered_from, covered_until) VALUES (?, ?, '', 'SZ', '', 'main', ?, ?, ?, ?, ?)",
             (
                 (f"{number:06}.SZ", f"{number:06}", days, known[0], known[-1], known[0], known[-1])
                 for number in range(1, stocks + 1)

@@ -29,8 +29,8 @@ SINGLE_BARS = 1000
 VALUES = "open, high, low, close, volume, amount"
 
 _STOCKS = """
-INSERT INTO marketdata_stock (symbol, code, exchange, name, board, first_bar, last_bar, bar_count)
-VALUES (%s, %s, %s, '', '', %s, %s, %s)
+INSERT INTO marketdata_stock (symbol, code, former_symbol, exchange, name, board, first_bar, last_bar, bar_count)
+VALUES (%s, %s, '', %s, '', '', %s, %s, %s)
 """
 _DAYS = "CREATE TEMPORARY TABLE benchmark_day (number INTEGER, date DATE)"
 _DAY = "INSERT INTO benchmark_day VALUES (%s, %s)"

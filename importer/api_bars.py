@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import pandas as pd
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.middleware.gzip import GZipMiddleware
+from django.utils.cache import get_conditional_response
+from django.utils.http import quote_etag
 from django.utils.translation import gettext_noop
 
 from importer.api_answers import JSON
@@ -43,15 +47,45 @@ class StockBars:
             parts += [self.attrs["adjust"], self.attrs.get("anchor") or "no-bars"]
         return "-".join(parts)
 
+    def digest(self) -> str:
+        """Return what changes when a value, or what is said about the values, does."""
+        found = hashlib.blake2b(json.dumps(self.attrs, sort_keys=True, default=str).encode(), digest_size=16)
+        found.update(self.frame.index.to_numpy().tobytes())
+        for name in COLUMNS[1:]:
+            found.update(self.frame[name].to_numpy().tobytes())
+        return found.hexdigest()
+
     def days(self) -> list[str]:
         return [str(day) for day in self.frame.index.to_numpy().astype("datetime64[D]")]
 
 
 def read(symbol: str, query: BarRange) -> StockBars:
     """Return a stock's bars. Raises BadSymbol, UnknownStock, or BadRequest for an end before the start."""
-    if query.start is not None and query.end is not None and query.end < query.start:
-        raise BadRequest("end", _BACKWARDS, end=query.end.isoformat(), start=query.start.isoformat())
+    check_order(query.start, query.end)
     return StockBars(load_bars(symbol, query.start, query.end, adjust=query.adjust, as_of=query.as_of))
+
+
+def check_order(start: date | None, end: date | None) -> None:
+    """Raise BadRequest for an end before the start."""
+    if start is not None and end is not None and end < start:
+        raise BadRequest("end", _BACKWARDS, end=end.isoformat(), start=start.isoformat())
+
+
+def served(request: HttpRequest, bars: StockBars, form: str, make: Callable[[], HttpResponse]) -> HttpResponse:
+    """Return what ``make`` makes of the bars, compressed for who takes it; 304 for who has it already.
+
+    The tag is made of the values, so that a correction of an old bar or action changes it, too.
+    """
+    etag = quote_etag(f"{form}-{bars.digest()}")
+    if (unchanged := get_conditional_response(request, etag=etag)) is not None:
+        return unchanged
+    response = make()
+    response.headers["ETag"] = etag
+    response.headers["Cache-Control"] = "private, no-cache"
+    if form != "parquet":
+        # Parquet is compressed already.
+        GZipMiddleware(lambda _request: response).process_response(request, response)
+    return response
 
 
 def as_json(bars: StockBars, as_of: date | None) -> HttpResponse:

@@ -6,11 +6,13 @@ from typing import Any
 
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.translation import get_language
 from ninja import Query, Router
 
-from importer import api_bars, pacing
+from importer import api_bars, api_panel, pacing
 from importer.api_answers import answer
-from importer.api_requests import BarRange, EstimateQuery, StockFilter, strict
+from importer.api_requests import BarRange, EstimateQuery, PanelRange, StockFilter, strict
 from importer.api_rows import STOCK_FIELDS, estimate_row, host_row, source_row, stock_row, task_row
 from importer.api_schemas import Bars, Error, EstimateAnswer, StatusAnswer, Stocks
 from importer.api_tasks import ANYWHERE
@@ -96,14 +98,16 @@ def list_stocks(request: HttpRequest, query: Query[StockFilter]) -> HttpResponse
 @strict
 def bars_as_csv(request: HttpRequest, symbol: str, query: Query[BarRange]) -> HttpResponse:
     """``pandas.read_csv(url)`` works. The headers X-Barvault-Adjust and X-Barvault-Anchor say how to read it."""
-    return api_bars.as_csv(api_bars.read(symbol, query))
+    bars = api_bars.read(symbol, query)
+    return api_bars.served(request, bars, "csv", lambda: api_bars.as_csv(bars))
 
 
 @router.get("/bars/{symbol}.parquet", response=FILE, openapi_extra=AS_PARQUET, summary="The same as Parquet")
 @strict
 def bars_as_parquet(request: HttpRequest, symbol: str, query: Query[BarRange]) -> HttpResponse:
     """``pandas.read_parquet(url)`` works."""
-    return api_bars.as_parquet(api_bars.read(symbol, query))
+    bars = api_bars.read(symbol, query)
+    return api_bars.served(request, bars, "parquet", lambda: api_bars.as_parquet(bars))
 
 
 @router.get("/bars/{symbol}", response=BARS, summary="A stock's daily bars")
@@ -113,7 +117,17 @@ def bars_as_json(request: HttpRequest, symbol: str, query: Query[BarRange]) -> H
 
     ``as_of``: as it was known on that day.
     """
-    return api_bars.as_json(api_bars.read(symbol, query), query.as_of)
+    bars = api_bars.read(symbol, query)
+    # The sentences in it are in the reader's language.
+    form = f"json-{get_language()}"
+    return api_bars.served(request, bars, form, lambda: api_bars.as_json(bars, query.as_of))
+
+
+@router.get("/panel.parquet", response=FILE, openapi_extra=AS_PARQUET, summary="Bars of many stocks as Parquet")
+@strict
+def panel_as_parquet(request: HttpRequest, query: Query[PanelRange]) -> HttpResponseBase:
+    """A row per bar, by symbol and date. ``symbols`` are separated by commas, all stocks when left out."""
+    return api_panel.as_parquet(query)
 
 
 def _found_by(words: str) -> Q:

@@ -15,6 +15,7 @@ from importer.api_paths import told
 from importer.estimate import NotEnoughSpace
 from importer.exceptions import BadRequest, EmptyDatabase, NotAllowedNow, NothingToRetry, UnknownSchedule, UnknownTask
 from marketdata.exceptions import BadSymbol, MixedOrigins, UnknownStock
+from marketdata.export import ExportError, ExportFailed
 from marketdata.texts import ExplainedError, Text
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ _STATUS_OF: Mapping[type[ExplainedError], int] = {
     UnknownTask: 404,
     UnknownSchedule: 404,
     UnknownStock: 404,
+    ExportError: 404,
+    ExportFailed: 503,
     EmptyDatabase: 409,
     MixedOrigins: 409,
     NotAllowedNow: 409,

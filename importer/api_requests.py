@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import wraps
 from typing import Annotated, Any, Literal, get_args
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from ninja.parser import Parser
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
@@ -228,6 +229,11 @@ class BarRange(QueryParameters):
     as_of: IsoDate | Missing = None
 
 
+class PanelRange(BarRange):
+    # Separated by commas; all stocks when it is left out.
+    symbols: Annotated[Plain, Field(max_length=100_000)] | Missing = None
+
+
 class EstimateQuery(QueryParameters):
     kind: KindName = "import"
     start_date: IsoDate | Missing = None
@@ -256,7 +262,7 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(name)
 
 
-def strict(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def strict(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """Refuse parameters in the URL that the view does not read: a misspelt filter must not answer something else.
 
     They are the fields of the model of its ``query``.
@@ -267,7 +273,7 @@ def strict(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     known: dict[str, Any] = dict(model.model_fields) if model else {}
 
     @wraps(view)
-    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         for name in request.GET:
             if name not in known:
                 raise unknown_field(name, known)

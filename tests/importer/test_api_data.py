@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import tempfile
 from collections.abc import Callable
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from django.db import OperationalError
+from django.test import Client
 from pytest_django import Settings
 
 from importer.dbtime import db_now
@@ -19,7 +23,7 @@ from importer.pace_rules import REFUSED
 from marketdata.models import CorporateAction, Stock
 from marketdata.reading import load_bars
 from marketdata.store import store_bars
-from tests.importer.api_caller import Caller, error_of
+from tests.importer.api_caller import API, Caller, error_of
 from tests.importer.factories import make_task
 
 pytestmark = pytest.mark.django_db
@@ -322,3 +326,57 @@ def test_an_unexpected_error_is_a_500_that_tells_no_details(api: Caller, monkeyp
     response = api.get("/status")
     assert error_of(response) == (500, "server_error", None)
     assert "division" not in response.content.decode()
+
+
+@pytest.mark.parametrize("suffix", ["", ".csv", ".parquet"])
+def test_who_has_the_bars_already_gets_them_again_only_when_they_changed(
+    api: Caller, moutai: Stock, suffix: str
+) -> None:
+    first = api.get(f"/bars/600519{suffix}", adjust="qfq")
+    client = Client(headers={"Host": "localhost:5000", "Accept-Language": "en", "If-None-Match": first["ETag"]})
+    address = f"{API}/bars/600519{suffix}?adjust=qfq"
+    again = client.get(address)
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.get(address.replace("qfq", "hfq")).status_code == 200
+    CorporateAction.objects.filter(stock=moutai).update(cash_per_share=0.7)
+    corrected = client.get(address)
+    assert (corrected.status_code, corrected["ETag"] == first["ETag"]) == (200, False)
+
+
+def test_bars_are_compressed_for_who_takes_it(api: Caller, moutai: Stock) -> None:
+    client = Client(headers={"Host": "localhost:5000", "Accept-Encoding": "gzip"})
+    compressed = client.get(f"{API}/bars/600519.csv")
+    assert compressed["Content-Encoding"] == "gzip"
+    assert gzip.decompress(compressed.content) == api.get("/bars/600519.csv").content
+    assert "Content-Encoding" not in client.get(f"{API}/bars/600519.parquet")
+    unchanged = Client(headers={"Host": "localhost:5000", "If-None-Match": compressed["ETag"]})
+    assert unchanged.get(f"{API}/bars/600519.csv").status_code == 304
+
+
+def test_a_panel_is_a_parquet_file_that_leaves_nothing_behind(
+    api: Caller, moutai: Stock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    response = api.get("/panel.parquet", start="2024-01-03", adjust="hfq")
+    assert response.streaming
+    frame = pd.read_parquet(io.BytesIO(b"".join(response.streaming_content)))
+    assert set(frame["symbol"]) == {"600519.SH"}
+    assert len(frame) == 3
+    assert frame["close"].tolist() == load_bars("600519", "2024-01-03", adjust="hfq")["close"].tolist()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "answered"),
+    [
+        ({"symbols": "AAPL"}, (422, "bad_symbol", "symbol")),
+        ({"symbols": "600000"}, (404, "unknown_stock", None)),
+        ({"start": "2024-01-05", "end": "2024-01-04"}, (422, "bad_request", "end")),
+        ({"start": "2030-01-01"}, (404, "export_error", None)),
+    ],
+    ids=lambda each: str(each),
+)
+def test_a_panel_that_cannot_be_is_a_sentence(
+    api: Caller, moutai: Stock, query: dict[str, str], answered: tuple[int, str, str | None]
+) -> None:
+    assert error_of(api.get("/panel.parquet", **query)) == answered
