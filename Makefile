@@ -11,7 +11,7 @@ DEV_STAMP  := $(VENV)/.installed-dev
 # A .venv whose Python is gone (the system's was replaced) is filled anew.
 $(shell test -x $(PYTHON) || rm -f $(USER_STAMP) $(DEV_STAMP))
 
-.PHONY: help demo run install install-dev test lint format bench chaos screenshots messages lock clean
+.PHONY: help demo run install install-dev test lint format bench chaos standstill screenshots messages lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make lint      style, types, migrations, translations"
 	@echo "make bench     measure and judge the figures (ONLY=NAME for one, QUICK=1 for a look)"
 	@echo "make chaos     kill processes at random, with new seeds, for MINUTES=30"
+	@echo "make standstill  how long an import stands still after each kind of death, as a table"
 	@echo "make screenshots  pictures of every page, into var/screenshots (ONLY=NAME for some)"
 	@echo "make messages  bring the translation catalogues in line with the sources"
 	@echo "make lock      make the lock files anew from requirements*.txt"
@@ -59,9 +60,17 @@ format: $(DEV_STAMP)
 bench: $(DEV_STAMP)
 	@$(PYTHON) -m benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
 
+# Three rounds of deaths at a time, a host cut off for two minutes, and courses of events by the thousand.
 chaos: $(DEV_STAMP)
-	@end=$$(( $$(date +%s) + 60 * $(or $(MINUTES),30) )); \
-	while [ $$(date +%s) -lt $$end ]; do $(PYTHON) -m pytest -q tests/importer/test_chaos.py || exit 1; done
+	@export BARVAULT_TEST_CHAOS_ROUNDS=3 BARVAULT_TEST_CUT_SECONDS=120 BARVAULT_TEST_EXAMPLES=1000; \
+	end=$$(( $$(date +%s) + 60 * $(or $(MINUTES),30) )); \
+	while [ $$(date +%s) -lt $$end ]; do \
+	$(PYTHON) -m pytest -q -s --timeout 3600 tests/importer/test_chaos.py tests/importer/test_two_hosts.py \
+	tests/importer/test_state_machine.py || exit 1; done
+
+# How long an import stands still after the death of each kind of process, as a table.
+standstill: $(DEV_STAMP)
+	@$(PYTHON) -m tests.importer.standstill
 
 screenshots: $(DEV_STAMP)
 	@$(PYTHON) -m tests.browser.screenshots $(ONLY)

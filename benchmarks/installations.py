@@ -61,10 +61,37 @@ class Installation:
             [sys.executable, "manage.py", "qcluster", "--workers", str(workers)], cwd=_ROOT, env=self.environment
         )
 
+    def start_serve(self, workers: int) -> None:
+        """Start the web page and the cluster, and wait until the cluster says that it is there."""
+        self._cluster = subprocess.Popen(
+            [sys.executable, "manage.py", "serve", "--port", "0", "--workers", str(workers)],
+            cwd=_ROOT,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+        )
+        self._wait_for_workers()
+
+    def process_ids(self) -> list[int]:
+        """Return the living processes of this installation. Linux only."""
+        marker = f"BARVAULT_VAR_DIR={self.environment['BARVAULT_VAR_DIR']}\0"
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdecimal():
+                continue
+            try:
+                if marker in (entry / "environ").read_text():
+                    found.append(int(entry.name))
+            except (OSError, UnicodeDecodeError):
+                continue
+        return found
+
+    def _wait_for_workers(self) -> None:
+        self.python("import time; from importer.hosts import live_workers\nwhile not live_workers(): time.sleep(0.1)")
+
     def timed_import(self, *options: str, lanes: int) -> float:
         """Import with a cluster of ``lanes`` workers; return the seconds from the task's start to its end."""
         self.start_cluster(lanes)
-        self.python("import time; from importer.hosts import live_workers\nwhile not live_workers(): time.sleep(0.1)")
+        self._wait_for_workers()
         self.manage("import_bars", "--detach", "--lanes", str(lanes), *options)
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:

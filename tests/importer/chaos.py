@@ -26,7 +26,7 @@ def seed() -> int:
 
 @dataclass
 class Watcher:
-    """Polls the only task as a page would, and keeps what it saw."""
+    """Polls the oldest task as a page would, and keeps what it saw."""
 
     installation: Installation
     seen: list[tuple[float, int, int]] = field(default_factory=list)
@@ -47,7 +47,8 @@ class Watcher:
         while not self._stop.wait(0.25):
             rows = self.installation.sql(
                 "SELECT t.progress, SUM(c.cursor) FROM importer_importtask t "
-                "LEFT JOIN importer_importchunk c ON c.task_id = t.id GROUP BY t.id, t.progress"
+                "LEFT JOIN importer_importchunk c ON c.task_id = t.id "
+                "GROUP BY t.id, t.progress ORDER BY t.created_at LIMIT 1"
             )
             if rows:
                 self.seen.append((time.monotonic(), rows[0][0], int(rows[0][1] or 0)))
@@ -71,7 +72,7 @@ def ask_for_import(installation: Installation, *options: str) -> None:
 
 
 def status_of(installation: Installation) -> str:
-    return str(installation.sql("SELECT status FROM importer_importtask")[0][0])
+    return str(installation.sql("SELECT status FROM importer_importtask ORDER BY created_at")[0][0])
 
 
 def has_ended(installation: Installation) -> bool:
@@ -82,6 +83,11 @@ def wait_for_end(installation: Installation) -> None:
     wait_until(lambda: has_ended(installation), "the import has ended", patience=IMPORT_PATIENCE)
 
 
+def wait_for_all_ends(installation: Installation) -> None:
+    active = "SELECT 1 FROM importer_importtask WHERE status IN ('pending', 'running', 'paused')"
+    wait_until(lambda: not installation.sql(active), "every task has ended", patience=IMPORT_PATIENCE)
+
+
 def stocks_done(installation: Installation) -> int:
     return int(installation.sql("SELECT COALESCE(SUM(cursor), 0) FROM importer_importchunk")[0][0])
 
@@ -89,6 +95,8 @@ def stocks_done(installation: Installation) -> int:
 def victims(installation: Installation, role: str) -> Sequence[Process]:
     if role == "group":
         return installation.processes()
+    if role == "lock holder":
+        return [process for process in installation.processes("idle") if process.reads_the_queue]
     found = installation.processes(role)
     return found[:1] if role in ("busy", "idle") else found
 
@@ -107,7 +115,7 @@ def assert_same_as_undisturbed(disturbed: Installation, undisturbed: Installatio
     assert disturbed.sql("SELECT symbol, code, reason_values FROM importer_failure") == []
     assert bars_hash(disturbed) == bars_hash(undisturbed)
     assert wrong_tables(disturbed) == ""
-    totals = "SELECT total, done, failed, skipped FROM importer_importtask"
+    totals = "SELECT total, done, failed, skipped FROM importer_importtask ORDER BY created_at LIMIT 1"
     assert disturbed.sql(totals) == undisturbed.sql(totals)
 
 
