@@ -132,8 +132,6 @@ Q_CLUSTER = {
     "guard_cycle": 0.5,
     "poll": 0.2,
     "time_zone": "Asia/Shanghai",
-    # What it says about its processes is for its developers; what goes wrong is said.
-    "log_level": "WARNING",
     # Our dispatcher runs the schedules: the Sentinel must not wait for the database.
     "scheduler": False,
     "broker_class": "importer.cluster_redis.WatchedRedis" if BROKER_URL else "importer.cluster_orm.WatchedOrm",
@@ -224,7 +222,11 @@ LOGGING = {
     },
     "filters": {"task": {"()": "config.log_lines.TaskFilter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["task"]}},
-    # A page that opens several connections at once is no trouble.
-    "loggers": {"waitress.queue": {"level": "ERROR"}},
+    "loggers": {
+        # A page that opens several connections at once is no trouble.
+        "waitress.queue": {"level": "ERROR"},
+        # A line for each message that it sends and runs. Its own setting of the level counts only without handlers.
+        "django-q": {"level": "WARNING"},
+    },
     "root": {"handlers": ["console"], "level": env.str("BARVAULT_LOG_LEVEL", default="INFO")},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from argparse import ArgumentParser, ArgumentTypeError
 from datetime import date, datetime, time
 from typing import Any
@@ -58,6 +59,8 @@ class Command(ExplainingCommand):
         _with_id(actions.add_parser("delete", help=_("delete a schedule; a task that it started goes on")))
 
     def run(self, **options: Any) -> int:
+        # What was done is the command's own answer; the log of the server has it for those who come later.
+        logging.getLogger(schedules.__name__).setLevel(logging.WARNING)
         action = options["action"] or "list"
         by = asker()
         if action == "list":
