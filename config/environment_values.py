@@ -55,6 +55,18 @@ class EnvironmentValues(environ.Env):  # type: ignore[misc]
         parts = re.split(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)", text)
         return [Hidden(part) for part in dict.fromkeys(part.strip(" ,") for part in parts) if part]
 
+    def servers(self, var: str, port: int) -> list[tuple[str, int]]:
+        """Return a list such as ``192.0.2.1:7709,192.0.2.2`` as hosts and ports; ``port`` where none is named."""
+        found = []
+        for text in self.str(var, default="").split(","):
+            host, colon, number = text.strip().partition(":")
+            if not text.strip():
+                continue
+            if not host or (colon and not (number.isdigit() and 0 < int(number) < 65536)):
+                raise _not_readable(var, "a list of HOST or HOST:PORT, separated by commas")
+            found.append((host, int(number) if colon else port))
+        return found
+
     def db_url(self, var: str, default: Any = environ.Env.NOTSET) -> dict[str, Any]:
         """Return a database as Django wants it. Raises ImproperlyConfigured for an address that names none."""
         with warnings.catch_warnings():

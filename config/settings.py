@@ -169,7 +169,7 @@ REQUEST_TIMEOUT = env.float("BARVAULT_REQUEST_TIMEOUT", default=10.0)
 # The sources that `auto` asks, in this order: "eastmoney,sina"; when empty that of the registry.
 AUTO_ORDER = env.list("BARVAULT_AUTO_ORDER", default=[])
 # The quote servers of 通达信 to choose from: "192.0.2.1:7709,192.0.2.2"; those that tdxpy knows when empty.
-TDX_SERVERS = env.list("BARVAULT_TDX_SERVERS", default=[])
+TDX_SERVERS = env.servers("BARVAULT_TDX_SERVERS", port=7709)
 SIMULATED_STOCKS = env.int("BARVAULT_SIMULATED_STOCKS", default=5400)
 SIMULATED_SEED = env.int("BARVAULT_SIMULATED_SEED", default=1)
 SIMULATED_LATENCY = env.float("BARVAULT_SIMULATED_LATENCY", default=0.15 if DEMO else 0.0)

@@ -24,6 +24,7 @@ WITHOUT_DATABASE: Sequence[Check] = (
     installation.disk_space,
     installation.cache,
     surroundings.proxy,
+    surroundings.order_of_sources,
     surroundings.broker,
     database.usable,
 )

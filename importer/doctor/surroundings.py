@@ -14,6 +14,8 @@ from django.utils.translation import gettext_noop
 
 from config.safety import exposure_problem
 from importer.doctor.facts import Fact, Verdict, finding, fine
+from importer.exceptions import BadRequest
+from importer.sources.registry import auto_order
 from marketdata.trading_days import last_known_day
 
 PROXY_ANSWERS_WITHIN = 3.0
@@ -41,6 +43,23 @@ def proxy() -> Iterator[Fact]:
                 **values,
                 error=trouble,
             )
+    if any(kind in proxies for kind in ("http", "https", "all")):
+        yield fine(
+            gettext_noop(
+                "Baostock and the TDX quote servers are asked past the proxy, over TCP. Where only the proxy leads out "
+                "they do not answer, and “auto” goes on with the websites."
+            )
+        )
+
+
+def order_of_sources() -> Iterator[Fact]:
+    """The order in which “auto” asks, which a setting may have got wrong."""
+    try:
+        names = auto_order()
+    except BadRequest as error:
+        yield finding(error.text.msgid, **error.text.values)
+        return
+    yield fine(gettext_noop("“auto” asks %(names)s, in this order."), names=", ".join(names))
 
 
 def broker() -> Iterator[Fact]:

@@ -15,7 +15,6 @@ import time
 from datetime import date
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 from tdxpy.constants import hq_hosts
@@ -33,7 +32,6 @@ from marketdata.trading_days import is_assumed, newest_finished_day
 logger = logging.getLogger(__name__)
 
 Address = tuple[str, int]
-DEFAULT_PORT = 7709
 # So many servers in turn may fail to prove themselves for one connection.
 TURNS = 4
 _SHOWN = 3
@@ -48,10 +46,8 @@ _proven: Address | None = None
 
 def server_list() -> list[Address]:
     """Return the servers of BARVAULT_TDX_SERVERS, or those that ``tdxpy`` knows, each once."""
-    named = settings.TDX_SERVERS
-    if not named:
-        return list(dict.fromkeys((str(host), int(port)) for _, host, port in hq_hosts))
-    return list(dict.fromkeys(_address(text) for text in named))
+    known = settings.TDX_SERVERS or [(str(host), int(port)) for _, host, port in hq_hosts]
+    return list(dict.fromkeys(known))
 
 
 def proven_line() -> Line:
@@ -157,12 +153,3 @@ def _candidates() -> list[Address]:
     random.shuffle(good)
     good.sort(key=lambda address: address != proven)
     return good
-
-
-def _address(text: str) -> Address:
-    host, colon, port = text.strip().rpartition(":")
-    if not colon:
-        return text.strip(), DEFAULT_PORT
-    if not host or not port.isdigit():
-        raise ImproperlyConfigured(f"BARVAULT_TDX_SERVERS names {text!r}; a server is HOST or HOST:PORT.")
-    return host, int(port)

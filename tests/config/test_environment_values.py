@@ -25,6 +25,8 @@ def values(**variables: str) -> EnvironmentValues:
         (lambda env: env.float("NAME"), "half", "NAME is not a number."),
         (lambda env: env.numbers("NAME"), "sina", "NAME is not a list of NAME=NUMBER"),
         (lambda env: env.numbers("NAME"), "sina=quick", "NAME is not a list of NAME=NUMBER"),
+        (lambda env: env.servers("NAME", 7709), "tdx.example:http", "NAME is not a list of HOST or HOST:PORT"),
+        (lambda env: env.servers("NAME", 7709), ":7709", "NAME is not a list of HOST or HOST:PORT"),
         (lambda env: env.db_url("NAME"), "secret", "NAME is no address of a database"),
     ],
 )
@@ -33,6 +35,12 @@ def test_what_cannot_be_read_is_named_without_its_value(read: Any, value: str, w
         read(values(NAME=value))
     assert str(refusal.value).startswith(words)
     assert value not in str(refusal.value)
+
+
+def test_servers_have_a_port_of_their_own_or_the_usual_one() -> None:
+    env = values(NAMED="192.0.2.1, tdx.example:7711", EMPTY="")
+    assert env.servers("NAMED", 7709) == [("192.0.2.1", 7709), ("tdx.example", 7711)]
+    assert env.servers("EMPTY", 7709) == env.servers("UNSET", 7709) == []
 
 
 def test_what_can_be_read_is_read() -> None:

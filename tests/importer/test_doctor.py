@@ -408,6 +408,22 @@ def test_a_proxy_that_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch) ->
     assert "not an address" in the_finding(surroundings.proxy)
 
 
+def test_what_goes_past_a_proxy_is_told(monkeypatch: pytest.MonkeyPatch, nothing_listens: int) -> None:
+    assert facts(surroundings.proxy) == []
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{nothing_listens}")
+    assert "past the proxy" in facts(surroundings.proxy)[-1]
+
+
+def test_the_order_of_auto_is_told(settings: Any) -> None:
+    settings.AUTO_ORDER = ["sina", "eastmoney"]
+    assert "sina, eastmoney, in this order" in facts(surroundings.order_of_sources)[0]
+
+
+def test_an_order_of_auto_that_names_no_source_is_found(settings: Any) -> None:
+    settings.AUTO_ORDER = ["bloomberg"]
+    assert "BARVAULT_AUTO_ORDER names “bloomberg”" in the_finding(surroundings.order_of_sources)
+
+
 def test_redis_that_does_not_answer_is_named_without_its_password(settings: Any, nothing_listens: int) -> None:
     settings.BROKER_URL = f"redis://:secret@127.0.0.1:{nothing_listens}/0"
     text = the_finding(surroundings.broker)

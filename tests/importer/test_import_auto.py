@@ -39,7 +39,7 @@ def standin(process: StandIn, settings: Any) -> Iterator[StandIn]:
     process.clear_faults()
     process.clear_door()
     settings.PACE_MIN, settings.PACE_MAX = 0.0, 0.001
-    settings.TDX_SERVERS = ["one.example", "other.example"]
+    settings.TDX_SERVERS = [("one.example", 7709), ("other.example", 7709)]
     memory.forget()
     close_connections()
     stopping.reset()

@@ -167,7 +167,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
 @pytest.fixture
 def clean(standin: StandIn, market: StandIn, settings: Any) -> Iterator[StandIn]:
     settings.REQUEST_TIMEOUT = LIMIT
-    settings.TDX_SERVERS = ["quotes.example"]
+    settings.TDX_SERVERS = [("quotes.example", 7709)]
     with market.redirected():
         market.clear_faults()
         forget()

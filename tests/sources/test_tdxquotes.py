@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from django.core.exceptions import ImproperlyConfigured
 from hypothesis import given
 from hypothesis import strategies as st
 from tdxpy.helper import get_volume
@@ -23,7 +22,7 @@ from importer.sources import tdx_servers
 from importer.sources.akshare.eastmoney import Eastmoney
 from importer.sources.base import BAR_COLUMNS, BadData, Banned, Source, SourceUnavailable, UnknownSymbol
 from importer.sources.fetching import FetchContext, fetching
-from importer.sources.tdx_servers import DEFAULT_PORT, server_list
+from importer.sources.tdx_servers import server_list
 from importer.sources.tdx_wire import read_bars
 from importer.sources.tdxquotes import TdxQuotes
 from importer.sources.validation import validate_bars
@@ -163,18 +162,18 @@ def test_a_connection_from_before_the_close_is_asked_for_the_day_again(standin: 
 
 
 def test_servers_that_cannot_be_reached_are_passed_over(standin: StandIn, settings: Any) -> None:
-    settings.TDX_SERVERS = ["127.0.0.1:1", "127.0.0.1:2", "192.0.2.1"]
+    settings.TDX_SERVERS = [("127.0.0.1", 1), ("127.0.0.1", 2), ("192.0.2.1", 7709)]
     assert not bars(start=date(2024, 6, 1)).empty
 
 
 def test_no_server_at_all_is_one_sentence(standin: StandIn, settings: Any) -> None:
-    settings.TDX_SERVERS = ["127.0.0.1:1", "127.0.0.1:2"]
+    settings.TDX_SERVERS = [("127.0.0.1", 1), ("127.0.0.1", 2)]
     with pytest.raises(SourceUnavailable, match=r"no connection to 127\.0\.0\.1, 127\.0\.0\.1: Connection refused"):
         bars()
 
 
 def test_the_next_request_goes_to_another_server_than_the_one_that_failed(standin: StandIn, settings: Any) -> None:
-    settings.TDX_SERVERS = ["192.0.2.1", "192.0.2.2"]
+    settings.TDX_SERVERS = [("192.0.2.1", 7709), ("192.0.2.2", 7709)]
     bars(start=date(2024, 6, 1))
     first = tdx_servers._proven
     standin.fault("reset", host="tdxquotes", path="bars", times=2)
@@ -230,15 +229,8 @@ def test_an_answer_that_does_not_end_ends_in_time(standin: StandIn, settings: An
 
 
 def test_the_servers_can_be_named(settings: Any) -> None:
-    settings.TDX_SERVERS = ["192.0.2.1", "tdx.example:7711", "192.0.2.1"]
-    assert server_list() == [("192.0.2.1", DEFAULT_PORT), ("tdx.example", 7711)]
-
-
-@pytest.mark.parametrize("text", [":7709", "tdx.example:http"])
-def test_a_server_that_cannot_be_read_is_said_so(settings: Any, text: str) -> None:
-    settings.TDX_SERVERS = [text]
-    with pytest.raises(ImproperlyConfigured, match="BARVAULT_TDX_SERVERS"):
-        server_list()
+    settings.TDX_SERVERS = [("192.0.2.1", 7709), ("tdx.example", 7711), ("192.0.2.1", 7709)]
+    assert server_list() == [("192.0.2.1", 7709), ("tdx.example", 7711)]
 
 
 def test_without_a_setting_the_servers_of_the_package_are_used() -> None:
