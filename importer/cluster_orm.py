@@ -16,6 +16,7 @@ from importer.parents import name_process
 
 _PAUSE_AFTER_ERROR = 1.0
 _outage = OutageLog(logging.getLogger(__name__), "The queue in the database")
+_statistics = OutageLog(logging.getLogger(__name__), "The statistics in the cache")
 
 
 class WatchedOrm(ORM):  # type: ignore[misc]
@@ -26,7 +27,14 @@ class WatchedOrm(ORM):  # type: ignore[misc]
         if signs := current_signs():
             signs.now(Cell.SENTINEL_AT)
             name_process("bv-sentinel")
-        return super().set_stat(key, value, timeout)
+        try:
+            kept = super().set_stat(key, value, timeout)
+            _statistics.worked()
+            return kept
+        except OSError as error:
+            # The cache is files. Nobody needs a statistic, and django-q2 would say so twice a second.
+            _statistics.failed(error)
+            return None
 
     def dequeue(self) -> list[tuple[int, str]] | None:
         """Return messages for the workers, or None after a moment; an error of the database is one, too."""

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import errno
 import logging
 from itertools import count
 
 import pytest
 
+from importer.cluster_orm import WatchedOrm
 from importer.outages import OutageLog
 
 
@@ -42,3 +44,20 @@ def test_the_next_outage_is_told_anew(outage: OutageLog, caplog: pytest.LogCaptu
         outage.failed(ConnectionError("nobody there"))
         outage.worked()
     assert len(caplog.messages) == 4
+
+
+@pytest.mark.django_db
+def test_statistics_that_a_full_disk_does_not_take_are_one_line(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def is_full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    broker = WatchedOrm()
+    monkeypatch.setattr(broker.cache, "set", is_full)
+    with caplog.at_level(logging.INFO):
+        for _round in range(3):
+            broker.set_stat("key", "value", 3)
+    assert [record.message for record in caplog.records if "No space" in record.message] == [
+        "The statistics in the cache: [Errno 28] No space left on device. Trying again."
+    ]
