@@ -94,7 +94,10 @@ def hostile(run: Run) -> Iterator[Figure]:
         for name, each in at_door.items()
     }
     closest = min(gaps, key=lambda name: gaps[name])
-    yield Figure("hostile_gap", gaps[closest], "s", shortest - 0.02, ">=", f"the shortest at a door, {closest}'s")
+    too_short = sum(after - before < shortest - 0.02 for each in at_door.values() for before, after in pairwise(each))
+    # On a busy machine a request, or the door that notes it, is late now and then.
+    closest_detail = f"the shortest at a door, {closest}'s; {too_short} of {len(moments)} are below the bar"
+    yield Figure("hostile_gap", gaps[closest], "s", shortest - 0.02, ">=", closest_detail)
     fullest = max(most_in_ten_seconds(each) for each in at_door.values())
     yield Figure("hostile_window", fullest, "", 10 / mean + 1, "<=", "requests of one source in 10 s")
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models import F, Sum
 
 from importer import asking, lifecycle, stock_work, stopping, waiting
@@ -201,3 +204,26 @@ def test_a_lane_that_lost_its_chunk_puts_nothing_off(db: None) -> None:
     with pytest.raises(LostLease):
         put_off(claimed, 0, db_now(), later())
     assert ImportChunk.objects.count() == 1
+
+
+def test_lanes_that_put_stocks_off_at_the_same_time_do_not_disturb_each_other(db: None) -> None:
+    task = make_task(status=Status.RUNNING, planned_at=db_now())
+    symbols = [f"60000{number}.SH" for number in range(4)]
+    for symbol in symbols:
+        make_chunk(task, [symbol])
+    together, until, now = Barrier(len(symbols)), later(), db_now()
+
+    def put_one_off(lane: int) -> None:
+        try:
+            claimed = claim(task.pk, lane, now)
+            together.wait(30)
+            # Some share a moment, some do not.
+            assert claimed is not None
+            assert put_off(claimed, 0, now, until + timedelta(minutes=lane % 2))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(symbols)) as threads:
+        list(threads.map(put_one_off, range(len(symbols))))
+    waiting_stocks = ImportChunk.objects.exclude(not_before=None).values_list("symbols", flat=True)
+    assert sorted(symbol for chunk in waiting_stocks for symbol in chunk) == symbols
