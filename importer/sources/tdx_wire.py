@@ -39,8 +39,8 @@ BARS_AT_ONCE = 800
 LIST_AT_ONCE = 1000
 COMPOSITE = (1, "000001")
 
-_PREFIX = bytes.fromhex("b1cb7400")
-_HEAD = struct.Struct("<4sBIBHHH")
+PREFIX = bytes.fromhex("b1cb7400")
+HEAD = struct.Struct("<4sBIBHHH")
 _RIGHTS_HEAD = 11
 _numbers = itertools.count(1)
 
@@ -176,9 +176,9 @@ def _exchange(line: Line, command: BaseParser, bounds: Bounds) -> bytes:
 
 
 def _read_answer(line: Line, number: int, method: int) -> bytes:
-    head = line.read_exactly(_HEAD.size)
-    prefix, _, answered, _, answered_method, packed_size, size = _HEAD.unpack(head)
-    if prefix != _PREFIX:
+    head = line.read_exactly(HEAD.size)
+    prefix, _, answered, _, answered_method, packed_size, size = HEAD.unpack(head)
+    if prefix != PREFIX:
         raise unavailable(NAME, _GARBAGE)
     body = line.read_exactly(packed_size)
     if (answered, answered_method) != (number, method):

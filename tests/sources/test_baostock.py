@@ -270,3 +270,13 @@ def test_who_greets_and_then_refuses_is_found_to_refuse(standin: StandIn) -> Non
             bars(start=date(2024, 6, 1))
     with pytest.raises(SourceResting):
         bars(start=date(2024, 6, 1))
+
+
+def test_requests_come_at_the_pace_and_never_in_a_burst(standin: StandIn, settings: Any) -> None:
+    settings.PACE_MIN = settings.PACE_MAX = 0.2
+    for symbol in ("600519.SH", "000001.SZ", "300750.SZ", "688981.SH"):
+        bars(symbol, date(2024, 6, 1))
+    gaps = standin.gaps("baostock")
+    assert len(gaps) >= 4
+    # Half of it is room for a machine that is busy.
+    assert min(gaps) >= 0.1

@@ -23,7 +23,7 @@ from importer.sources.akshare.eastmoney import Eastmoney
 from importer.sources.base import BAR_COLUMNS, BadData, Banned, Source, SourceUnavailable, UnknownSymbol
 from importer.sources.fetching import FetchContext, fetching
 from importer.sources.tdx_servers import server_list
-from importer.sources.tdx_wire import read_bars
+from importer.sources.tdx_wire import HEAD, PREFIX, read_bars
 from importer.sources.tdxquotes import TdxQuotes
 from importer.sources.validation import validate_bars
 from tests.importer.simulated_clock import at
@@ -304,3 +304,28 @@ def test_another_stocks_corporate_actions_are_refused(standin: StandIn) -> None:
 
 def test_a_stock_without_records_has_no_actions(standin: StandIn) -> None:
     assert TdxQuotes().market_actions(START, today=END, symbols=["601999.SH"]) == []
+
+
+def test_requests_come_at_the_pace_and_never_in_a_burst(standin: StandIn, settings: Any) -> None:
+    settings.PACE_MIN = settings.PACE_MAX = 0.2
+    for symbol in ("600519.SH", "000001.SZ", "300750.SZ", "688981.SH"):
+        bars(symbol, date(2024, 6, 1))
+    gaps = standin.gaps("tdxquotes")
+    assert len(gaps) >= 4
+    # Half of it is room for a machine that is busy.
+    assert min(gaps) >= 0.1
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        ("0c0218930001", "b1cb74001c02189300000d004f00bd00"),
+        ("0c0318990001", "b1cb74000c0318990000db0fb300b300"),
+        ("0c0c186c0001", "b1cb74000c0c186c00004e0402000200"),
+    ],
+)
+def test_a_real_servers_answer_repeats_the_number_of_its_request(asked: str, answered: str) -> None:
+    """Heads of answers as users have recorded them."""
+    prefix, _, number, *_ = HEAD.unpack(bytes.fromhex(answered))
+    assert prefix == PREFIX
+    assert number == struct.unpack_from("<I", bytes.fromhex(asked), 1)[0]
