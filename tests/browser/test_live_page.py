@@ -13,6 +13,7 @@ from tests.importer.processes import wait_until
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 LIVE = "**/data/live/"
+PAGES = ("/data/", "/data/notifications/", "/data/tasks/", "/login/", "/none/")
 # Makes the tab hidden as far as scripts can tell.
 HIDDEN = "Object.defineProperty(document, 'hidden', {get: () => window.tabIsHidden === true})"
 # Walks over every text that is shown and returns those whose contrast is below what WCAG AA asks for.
@@ -137,7 +138,7 @@ def test_nothing_scrolls_sideways_on_a_narrow_screen(
     watch.forgiven.append("404")
     context = new_context(browser, watch, locale=language, viewport={"width": 360, "height": 740})
     page = context.new_page()
-    for path in ("/data/", "/data/tasks/", f"/data/tasks/{task}/", f"/data/tasks/{task}/cancel/", "/login/", "/none/"):
+    for path in (*PAGES, f"/data/tasks/{task}/", f"/data/tasks/{task}/cancel/"):
         page.goto(server.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") == 360, path
     context.close()
@@ -152,7 +153,7 @@ def test_every_text_can_be_read_in_both_themes(browser: Browser, server: Server,
     watch.forgiven.append("404")
     context = new_context(browser, watch, color_scheme=theme)
     page = context.new_page()
-    for path in ("/data/", "/data/tasks/", f"/data/tasks/{task}/", f"/data/tasks/{task}/cancel/", "/login/", "/none/"):
+    for path in (*PAGES, f"/data/tasks/{task}/", f"/data/tasks/{task}/cancel/"):
         page.goto(server.url + path)
         assert page.evaluate(CONTRAST) == [], path
     context.close()

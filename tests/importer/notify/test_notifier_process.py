@@ -3,19 +3,63 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from importer.notify.rules import EXCHANGE_TIME
 from tests.importer.notify.servers import web_hook
 from tests.importer.processes import Installation, wait_until
 
 pytestmark = pytest.mark.slow
 
+CLOCK_SITE = Path(__file__).parents[1] / "clock_site"
+FRIDAY_EVENING = datetime(2026, 11, 20, 20, 1, tzinfo=EXCHANGE_TIME)
 
-def test_it_sends_without_a_cluster_and_stops_within_three_seconds(installation: Installation) -> None:
+
+def stored_until_thursday(installation: Installation) -> None:
+    installation.sql(
+        "INSERT INTO marketdata_stock (symbol, former_symbol, code, exchange, name, board, bar_count, first_bar,"
+        " last_bar, covered_from, covered_until) VALUES ('600000.SH', '', '600000', 'SH', '', '', 9, ?, ?, ?, ?)",
+        *["2026-11-19"] * 4,
+    )
+
+
+def test_the_evening_s_alarm_comes_while_the_cluster_is_dead(installation: Installation) -> None:
+    stored_until_thursday(installation)
+    with web_hook() as hook:
+        installation.environment = {
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(CLOCK_SITE), os.environ.get("PYTHONPATH")])),
+            "BARVAULT_TEST_CLOCK_OFFSET": str((FRIDAY_EVENING - datetime.now(UTC)).total_seconds()),
+            "BARVAULT_NOTIFY_URLS": hook.url(),
+            "BARVAULT_LANGUAGE": "en",
+            "BARVAULT_LOG_LEVEL": "DEBUG",
+        }
+        command = installation.start("serve", "--no-web", "--workers", "2")
+        notifier = installation.process("notifier")
+        while not hook.bodies:
+            for process in installation.processes("cluster"):
+                process.kill()
+            assert command.process.poll() is None
+            time.sleep(0.1)
+        wait_until(lambda: installation.sql("SELECT 1 FROM importer_delivery WHERE state = 'sent'"), "it is noted")
+        said = json.loads(hook.bodies[0])
+        assert said["title"] == "Barvault: The newest day is missing"
+        assert "The bars of 2026-11-20 are not there" in said["message"]
+        assert "No worker is alive" in said["message"]
+        arguments = Path(f"/proc/{notifier.pid}/cmdline").read_bytes()
+        command.send(signal.SIGTERM)
+        assert command.wait() == 0
+    assert len(hook.bodies) == 1
+    for secret in (b"token-of-ours", str(hook.port).encode()):
+        assert secret not in arguments + command.log.read_bytes()
+
+
+def test_it_stops_within_three_seconds_while_a_receiver_hangs(installation: Installation) -> None:
     installation.sql(
         "INSERT INTO importer_notice (key, event, lines, created_at) VALUES (?, ?, ?, ?)",
         "missing:2026-11-20",
@@ -24,16 +68,11 @@ def test_it_sends_without_a_cluster_and_stops_within_three_seconds(installation:
         time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
     )
     with web_hook() as hook:
-        command = installation.start(
-            "notify", "run", BARVAULT_NOTIFY_URLS=hook.url(), BARVAULT_LANGUAGE="en", BARVAULT_LOG_LEVEL="DEBUG"
-        )
-        wait_until(lambda: hook.bodies, "the message has come")
-        wait_until(lambda: installation.sql("SELECT 1 FROM importer_delivery WHERE state = 'sent'"), "it is noted")
-        assert json.loads(hook.bodies[0])["title"] == "Barvault: The newest day is missing"
-        arguments = Path(f"/proc/{command.pid}/cmdline").read_bytes()
+        hook.delay = 20
+        command = installation.start("notify", "run", BARVAULT_NOTIFY_URLS=hook.url())
+        wait_until(lambda: installation.sql("SELECT 1 FROM importer_delivery WHERE attempts = 1"), "it is being sent")
         began = time.monotonic()
         command.send(signal.SIGTERM)
         assert command.wait() == 0
         assert time.monotonic() - began < 3
-    for secret in (b"token-of-ours", str(hook.port).encode()):
-        assert secret not in arguments + command.log.read_bytes()
+        wait_until(lambda: not installation.processes(), "the process that sends has gone, too")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime, time, timedelta
 
 import pytest
@@ -93,6 +94,29 @@ def test_two_machines_claim_a_delivery_once_and_a_dead_one_s_lease_ends() -> Non
     assert len(outbox.claim_due(NOW + outbox.LEASE + timedelta(seconds=1))) == 2
 
 
+def test_of_two_machines_that_saw_the_same_delivery_one_sends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    happened()
+    outbox.hand_out(NOW)
+    others: list[outbox.Claimed] = []
+
+    def uuid_after_the_other() -> uuid.UUID:
+        monkeypatch.undo()
+        others.extend(outbox.claim_due(NOW))
+        return uuid.uuid4()
+
+    monkeypatch.setattr(uuid, "uuid4", uuid_after_the_other)
+    assert outbox.claim_due(NOW) == []
+    assert len(others) == 2
+
+
+def test_of_two_machines_that_saw_the_same_notice_one_hands_it_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    happened()
+    seen = list(Notice.objects.all())
+    outbox.hand_out(NOW)
+    assert outbox._share(seen[0], [], NOW) == 0
+    assert Delivery.objects.count() == 2
+
+
 def test_of_a_receiver_one_message_is_on_its_way_at_a_time() -> None:
     happened(key="first")
     happened(key="second")
@@ -122,7 +146,7 @@ def test_after_a_day_a_message_is_given_up() -> None:
         for claimed in outbox.claim_due(moment):
             tries += 1
             outbox.settle(claimed.delivery, ERROR if claimed.receiver.label == "2: json" else None, moment)
-        moment += timedelta(minutes=1)
+        moment = max([moment, *(at for _label, at in waiting())])
     given_up = Delivery.objects.get(label="2: json")
     assert given_up.state == DeliveryState.GIVEN_UP
     assert timedelta(hours=22) < moment - NOW <= timedelta(hours=24)
