@@ -19,6 +19,7 @@ from importer import admin_schedules, lifecycle, pacing
 from importer.dispatch import dispatch_soon
 from importer.hosts import trouble_of
 from importer.models import Failure, Host, ImportChunk, ImportTask, LaneSlot, SourceState, Transition
+from importer.notify import admin as notify_admin
 from importer.retention import clear_tasks
 from importer.task_requests import retry
 from importer.task_words import request_text, state_text
@@ -27,7 +28,7 @@ from marketdata.readonly_admin import ReadOnlyAdmin
 from marketdata.texts import ExplainedError
 
 # Their tables register themselves.
-_ALSO_REGISTERED = (admin_schedules,)
+_ALSO_REGISTERED = (admin_schedules, notify_admin)
 logger = logging.getLogger(__name__)
 
 admin.site.site_header = admin.site.site_title = "Barvault"

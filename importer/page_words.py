@@ -10,7 +10,6 @@ from django.utils.translation import gettext_noop
 
 from importer.models import Breaker, ImportTask, Status
 from importer.pacing import SourceStatus, pace_of
-from importer.sources.findings import REASONS
 from importer.sources.labels import label_of
 from importer.task_words import kind_text, state_text
 from marketdata.texts import Text, counted, seconds, sentence, word
@@ -18,19 +17,6 @@ from marketdata.texts import Text, counted, seconds, sentence, word
 # A reader of the screen is told of a running import in such steps, not every three seconds.
 SPOKEN_STEP = 10
 
-_CODES = {
-    **REASONS,
-    "banned": gettext_noop("the source refused"),
-    "source_unavailable": gettext_noop("the source did not answer"),
-    "no_source": gettext_noop("no source could give it"),
-    "bad_data": gettext_noop("the answer cannot be right"),
-    "empty_answer": gettext_noop("nothing was sent"),
-    "unknown_symbol": gettext_noop("unknown stock"),
-    "lane_died": gettext_noop("a worker process died"),
-    "mixed_origins": gettext_noop("simulated and real bars do not mix"),
-    "differs": gettext_noop("a source and the database disagree"),
-    "unexpected": gettext_noop("unexpected error"),
-}
 _BREAKERS = {
     Breaker.CLOSED: gettext_noop("normal"),
     Breaker.OPEN: gettext_noop("resting"),
@@ -85,11 +71,6 @@ def spoken_text(task: ImportTask) -> Text:
         gettext_noop("%(kind)s: %(percent)s percent"),
         {**values, "percent": task.progress // SPOKEN_STEP * SPOKEN_STEP},
     )
-
-
-def code_text(code: str) -> Text:
-    """Return a failure's code in words; the code itself where there are none."""
-    return Text(_CODES.get(code, code.replace("_", " ").replace("%", "%%")))
 
 
 def source_names_text(names: str) -> str:

@@ -79,12 +79,17 @@ class Completeness:
     known: Sequence[Known]
 
 
+def known_on(day: date) -> list[Known]:
+    """Return until when the stocks are known that are traded on ``day``."""
+    trades = Q(bar_count__gt=0) & (Q(delisted_on=None) | Q(delisted_on__gt=day))
+    counts = Stock.objects.filter(trades).order_by().values("covered_until").annotate(stocks=Count("pk"))
+    return [Known(row["covered_until"], row["stocks"]) for row in counts]
+
+
 def completeness(now: datetime) -> Completeness:
     """Return how far what is stored is complete, against the newest finished day."""
     newest = newest_finished_day(now)
-    trades = Q(bar_count__gt=0) & (Q(delisted_on=None) | Q(delisted_on__gt=newest))
-    counts = Stock.objects.filter(trades).order_by().values("covered_until").annotate(stocks=Count("pk"))
-    known = [Known(row["covered_until"], row["stocks"]) for row in counts]
+    known = known_on(newest)
     until, behind = complete_until(known)
     missing = len(trading_days(until + timedelta(days=1), newest).days) if until and until < newest else 0
     return Completeness(until, behind, newest, missing, known)

@@ -24,12 +24,13 @@ from importer.api_paths import told_path
 from importer.callers import caller
 from importer.dispatch import dispatch_soon
 from importer.exceptions import NotAllowedNow, UnknownTask
+from importer.failure_words import code_text
 from importer.history import Wanted, csv_lines, ended_tasks, tasks_of
 from importer.history_chart import TASKS, chart_of
 from importer.models import FINISHED, Failure, ImportTask, Kind, Status
 from importer.page_data import NEWS_FOR, card_of, failure_lines, lanes_of, per_source, workers
 from importer.page_forms import every_source
-from importer.page_words import asker_text, code_text, spoken_text
+from importer.page_words import asker_text, spoken_text
 from importer.task_requests import Submission, retry
 from importer.views import SEEN_COOKIE
 from marketdata.texts import ExplainedError

@@ -12,15 +12,16 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext_noop
 
+from importer.failure_words import code_text
 from importer.hosts import live_workers
 from importer.models import Breaker, Failure, ImportTask, SourceState, Status
 from importer.notify.events import record
 from importer.notify.models import Event, Notice
 from importer.notify.rules import EXCHANGE_TIME
-from importer.page_words import code_text
 from importer.sources.labels import label_of
-from importer.status import active_task, completeness
+from importer.status import active_task, completeness, known_on
 from importer.task_words import request_text
+from importer.verdict import complete_until
 from marketdata.texts import Text, counted, moment, sentence, word
 from marketdata.trading_days import is_assumed, newest_finished_day
 
@@ -42,7 +43,7 @@ def missing_day(now: datetime, *, in_sight_since: datetime | None = None) -> boo
     """
     at = settings.NOTIFY_MISSING_AT
     local = now.astimezone(EXCHANGE_TIME)
-    if at is None:
+    if at is None or _surely_complete(local):
         return False
     newest = newest_finished_day(now)
     if now < datetime.combine(newest, at, EXCHANGE_TIME):
@@ -94,6 +95,19 @@ def new_findings(now: datetime) -> int:
         lines = list(_finding_lines(notice.task))
         found += bool(lines) and record(key, Event.FINDINGS, lines, task=notice.task)
     return found
+
+
+def _surely_complete(local: datetime) -> bool:
+    """Say whether nothing can be missing, without the calendar, which takes 40 MB: on most days it is not needed."""
+    day = local.date()
+    # Before the alarm's hour today is not missed yet.
+    if settings.NOTIFY_MISSING_AT is not None and local.time() < settings.NOTIFY_MISSING_AT:
+        day -= timedelta(days=1)
+    while day.weekday() > 4:
+        day -= timedelta(days=1)
+    known = known_on(day)
+    until, _behind = complete_until(known)
+    return not known or (until is not None and until >= day)
 
 
 def _why() -> Iterator[Text]:

@@ -14,10 +14,10 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_noop
 
 from importer.api_paths import told
+from importer.failure_words import code_text
 from importer.management.base import command_language
 from importer.models import Failure
 from importer.notify.models import Event, Notice
-from importer.page_words import code_text
 from importer.task_words import kind_text, request_text
 from marketdata.models import Origin
 from marketdata.origin import current_origin

@@ -11,8 +11,9 @@ from django.utils.translation import gettext_noop
 
 from importer.sources.arrays import Floats
 from importer.sources.base import BadData
-from importer.sources.findings import REASONS, row_values
+from importer.sources.findings import row_values
 from importer.sources.labels import label_of
+from importer.sources.reasons import REASONS
 from importer.sources.rows import Precision, Rows, amount_fits
 from marketdata.texts import word
 

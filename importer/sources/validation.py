@@ -15,7 +15,8 @@ import pandas as pd
 
 from importer.sources.arrays import Dates, Floats, Mask, Places
 from importer.sources.base import BAR_COLUMNS
-from importer.sources.findings import REASONS, Finding, describe
+from importer.sources.findings import Finding, describe
+from importer.sources.reasons import REASONS
 from importer.sources.refusals import adjusted_stretch, columns_missing, refusal
 from importer.sources.rows import EXACT, PRICES, Precision, Rows, amount_fits, read_rows
 

@@ -29,6 +29,7 @@ from importer.models import (
     Status,
     Transition,
 )
+from importer.notify.models import Delivery, Notice
 from importer.sources.base import Banned
 from tests.importer.factories import make_chunk, make_schedule, make_task
 
@@ -51,6 +52,9 @@ def rows() -> dict[str, Any]:
     """Return a row of each of our tables, by the model's name."""
     now = db_now()
     task = make_task(status=Status.RUNNING, progress=37, started_at=now)
+    notice = Notice.objects.create(
+        key="missing:2026-11-20", event="missing", created_at=now, lines=[{"msgid": "It is missing.", "values": {}}]
+    )
     return {
         "importtask": task,
         "importchunk": make_chunk(task, ["600001.SH"]),
@@ -68,6 +72,11 @@ def rows() -> dict[str, Any]:
             reason_id="It refused.",
         ),
         "taskschedule": make_schedule(7, last_task=task),
+        "notice": notice,
+        "delivery": Delivery.objects.create(
+            notice=notice, receiver="0123abcd", label="1: mailtos", token="secret-token", next_try_at=now,
+            give_up_at=now,
+        ),
     }  # fmt: skip
 
 

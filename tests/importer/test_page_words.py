@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from django.utils import timezone, translation
 
+from importer.failure_words import code_text
 from importer.models import Action, Breaker, ImportTask, Kind, SourceState, Status
 from importer.pacing import states
-from importer.page_words import asker_text, code_text, source_lines, source_names_text, spoken_text, turn_text
-from importer.sources.findings import REASONS
+from importer.page_words import asker_text, source_lines, source_names_text, spoken_text, turn_text
+from importer.sources.reasons import REASONS
 
 pytestmark = pytest.mark.django_db
 
