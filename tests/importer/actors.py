@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -313,10 +314,10 @@ class _LazyFuture(Future[Any]):
 class _Helper:
     """In place of a lane's helper thread: works when the lane waits for the result."""
 
-    def submit(self, function: Callable[[], Any]) -> Future[Any]:
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         if function in (pacing.flush, connections.close_all):
             return Future()
-        return _LazyFuture(function)
+        return _LazyFuture(partial(function, *arguments))
 
     def shutdown(self, **_options: Any) -> None:
         pass

@@ -57,11 +57,16 @@ class Watcher:
         progress = [row[1] for row in self.seen]
         return progress == sorted(progress)
 
-    def longest_standstill(self, since: float = 0.0) -> float:
-        """Return the longest time in seconds during which no stock was finished, from ``since`` on."""
+    def longest_standstill(self, since: float = 0.0, *, until_now: bool = False) -> float:
+        """Return the longest time in seconds during which no stock was finished, from ``since`` on.
+
+        ``until_now``: the time after the last finished stock counts, too (the import goes on).
+        """
         moments = [at for at, _progress, _cursor in self.seen[:1]]
         moments += [after[0] for before, after in pairwise(self.seen) if after[2] != before[2]]
         moments = [max(moment, since) for moment in moments]
+        if until_now:
+            moments.append(time.monotonic())
         return max((after - before for before, after in pairwise(moments)), default=0.0)
 
 
@@ -120,19 +125,19 @@ def assert_same_as_undisturbed(disturbed: Installation, undisturbed: Installatio
 
 
 def bars_hash(installation: Installation) -> str:
-    return _python(installation, "from marketdata.store import bars_hash; print(bars_hash())")
+    return run_python(installation, "from marketdata.store import bars_hash; print(bars_hash())")
 
 
 def wrong_tables(installation: Installation) -> str:
     """Return what is wrong with summaries and invariants, as text; empty when all is well."""
-    return _python(
+    return run_python(
         installation,
         "from marketdata.store import verify_summaries; from importer.invariants import violations; "
         "print(*map(str, [*verify_summaries(), *violations()]))",
     )
 
 
-def _python(installation: Installation, code: str) -> str:
+def run_python(installation: Installation, code: str) -> str:
     done = installation.manage("shell", "--no-imports", "-c", code)
     return done.stdout.strip()
 
