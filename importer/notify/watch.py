@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop
 
 from importer.failure_words import code_text
 from importer.hosts import live_workers
-from importer.models import Breaker, Failure, ImportTask, SourceState, Status
+from importer.models import Breaker, Failure, ImportTask, Outcome, SourceState, Status, TaskSchedule
 from importer.notify.events import record
 from importer.notify.models import Event, Notice
 from importer.notify.rules import EXCHANGE_TIME
@@ -115,6 +115,7 @@ def _why() -> Iterator[Text]:
     active = active_task()
     if not live_workers():
         yield Text(gettext_noop("No worker is alive: start `python manage.py serve`."))
+    yield from _refused_schedules()
     if active is None:
         last = ImportTask.objects.exclude(finished_at=None).order_by("-finished_at").first()
         if last is None or last.finished_at is None:
@@ -132,6 +133,17 @@ def _why() -> Iterator[Text]:
         yield Text(gettext_noop("A task waits for its turn: %(task)s."), values)
     if active.status == Status.RUNNING and active.waiting_until is not None:
         yield Text(gettext_noop("Every source rests until %(at)s."), {"at": moment(active.waiting_until)})
+
+
+def _refused_schedules() -> Iterator[Text]:
+    """Yield why schedules could not start their last run, which left no task that could tell it."""
+    # It needs what checks a request, which the notifier can do without on all other days.
+    from importer.schedule_words import title_text
+
+    for schedule in TaskSchedule.objects.filter(last_outcome=Outcome.REFUSED).exclude(last_run_at=None):
+        values = {"schedule": sentence(title_text(schedule)), "at": moment(schedule.last_run_at or schedule.created_at)}
+        values["reason"] = sentence(Text(schedule.reason_id, schedule.reason_values))
+        yield Text(gettext_noop("The schedule “%(schedule)s” could not start at %(at)s. %(reason)s"), values)
 
 
 def _finding_lines(task: ImportTask) -> Iterator[Text]:

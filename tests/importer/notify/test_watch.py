@@ -8,14 +8,14 @@ from datetime import date, datetime, timedelta
 import pytest
 import time_machine
 
-from importer.models import Breaker, Failure, ImportTask, SourceState, Status
+from importer.models import Breaker, Failure, ImportTask, Outcome, SourceState, Status
 from importer.notify import watch
 from importer.notify.events import task_ended
 from importer.notify.models import Event, Notice
 from importer.notify.rules import EXCHANGE_TIME
 from importer.notify.words import sentence_of
 from marketdata.models import Stock
-from tests.importer.factories import make_task
+from tests.importer.factories import make_schedule, make_task
 from tests.importer.pages import living_host
 
 pytestmark = pytest.mark.django_db
@@ -93,6 +93,13 @@ def test_the_alarm_says_what_is_known_about_why() -> None:
     watch.missing_day(at(FRIDAY, 20))
     assert "No task waits or runs; the last one ended at 17:00" in alarm()
     assert "No worker is alive" not in alarm()
+
+
+def test_the_alarm_tells_of_a_schedule_that_could_not_start() -> None:
+    stored_until(THURSDAY)
+    make_schedule(5, last_run_at=at(FRIDAY, 16, 30), last_outcome=Outcome.REFUSED, reason_id="The disk is full.")
+    watch.missing_day(at(FRIDAY, 20))
+    assert "The schedule “update of all stocks” could not start at 16:30. The disk is full." in alarm()
 
 
 def resting(rest: timedelta, **values: object) -> None:
