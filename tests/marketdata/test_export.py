@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow
 import pyarrow.parquet
 import pytest
 from django.core.management import call_command
@@ -335,3 +337,27 @@ def test_the_command_ends_with_1_when_the_disk_refuses(tmp_path: Path) -> None:
         call_command("export_bars", format="csv", out=tmp_path / "file" / "out")
 
     assert raised.value.returncode == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("file_format", ["csv", "parquet", "qlib"])
+def test_memory_does_not_grow_with_the_number_of_stocks(
+    tmp_path: Path, file_format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ParquetExport, "_ROWS_PER_GROUP", 1000)
+    days = weekdays("2022-01-03", 500)
+    frame = believable(days, 1)
+    symbols = [f"{600000 + number}.SH" for number in range(60)]
+    for stock_id in ensure_stocks(symbols).values():
+        store_bars(stock_id, frame, source="tdx", simulated=False, covered=None)
+
+    def peak(count: int) -> int:
+        export_bars(file_format, tmp_path / f"warm{count}", symbols=symbols[:2], adjustment=HFQ)
+        tracemalloc.start()
+        try:
+            export_bars(file_format, tmp_path / f"of{count}", symbols=symbols[:count], adjustment=HFQ)
+            return tracemalloc.get_traced_memory()[1] + pyarrow.default_memory_pool().bytes_allocated()
+        finally:
+            tracemalloc.stop()
+
+    assert peak(60) < 1.5 * peak(10)
