@@ -12,18 +12,20 @@ from ninja import Query, Router
 
 from importer import api_bars, api_panel, pacing
 from importer.api_answers import answer
-from importer.api_requests import BarRange, EstimateQuery, PanelRange, StockFilter, strict
-from importer.api_rows import STOCK_FIELDS, estimate_row, host_row, source_row, stock_row, task_row
-from importer.api_schemas import Bars, Error, EstimateAnswer, StatusAnswer, Stocks
+from importer.api_requests import BarRange, EstimateQuery, IsoDate, PanelRange, StockFilter, strict
+from importer.api_rows import STOCK_FIELDS, day_row, estimate_row, host_row, proof_row, source_row, stock_row, task_row
+from importer.api_schemas import Bars, DayAnswer, Error, EstimateAnswer, ProofAnswer, StatusAnswer, Stocks
 from importer.api_tasks import ANYWHERE
 from importer.estimate import estimate
 from importer.hosts import live_hosts
 from importer.models import ImportTask, Status
 from importer.status import active_task, data_status, space
 from importer.task_requests import build_request
+from marketdata.completeness import day_completeness
 from marketdata.exceptions import BadSymbol
 from marketdata.models import Stock
 from marketdata.origin import current_origin
+from marketdata.proof import prove
 from marketdata.recoding import current_symbol
 from marketdata.symbols import parse_symbol
 
@@ -121,6 +123,26 @@ def bars_as_json(request: HttpRequest, symbol: str, query: Query[BarRange]) -> H
     # The sentences in it are in the reader's language.
     form = f"json-{get_language()}"
     return api_bars.served(request, bars, form, lambda: api_bars.as_json(bars, query.as_of))
+
+
+@router.get(
+    "/bars/{symbol}/proof",
+    response={200: ProofAnswer, **ANYWHERE, 404: Error},
+    summary="The proof of a stock's adjusted prices",
+)
+@strict
+def show_proof(request: HttpRequest, symbol: str) -> HttpResponse:
+    """Each ex-date with its facts, the theoretical price, the exchange's previous close, our step, the difference."""
+    found = prove(symbol)
+    rows = [proof_row(row) for row in found.rows]
+    return answer({"symbol": found.symbol, "flagged": found.flagged_count, "data": rows, "total": len(rows)})
+
+
+@router.get("/days/{day}", response={200: DayAnswer, **ANYWHERE}, summary="Which stocks have their bar of a day")
+@strict
+def show_day(request: HttpRequest, day: IsoDate) -> HttpResponse:
+    """A day is complete when every stock that is listed, and not suspended, has its bar."""
+    return answer({"data": day_row(day_completeness(day))})
 
 
 @router.get("/panel.parquet", response=FILE, openapi_extra=AS_PARQUET, summary="Bars of many stocks as Parquet")

@@ -16,6 +16,8 @@ from importer.models import Failure, Host, ImportTask, TaskSchedule
 from importer.pacing import SourceStatus
 from importer.schedule_orders import order_of
 from importer.schedule_words import last_text, note_text, upcoming, whole_text
+from marketdata.completeness import Completeness
+from marketdata.proof import ProofRow
 from marketdata.trading_days import Calendar
 
 
@@ -147,6 +149,37 @@ STOCK_FIELDS = (
 def stock_row(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stock from its ``STOCK_FIELDS``."""
     return {name: value.isoformat() if isinstance(value, date) else value for name, value in values.items()}
+
+
+def proof_row(row: ProofRow) -> dict[str, Any]:
+    action = row.event.action
+    return {
+        "ex_date": row.ex_date.isoformat(),
+        "status": str(row.status),
+        "cash_per_share": action.cash_per_share,
+        "new_shares_per_share": action.new_shares_per_share,
+        "rights_per_share": action.rights_per_share,
+        "rights_price": action.rights_price,
+        "theoretical": row.theoretical,
+        "previous_close": row.previous_close,
+        "step": row.event.step,
+        "difference": row.difference,
+        "flagged": row.is_flagged,
+        "note": str(row.note) if row.note is not None else None,
+    }
+
+
+def day_row(found: Completeness) -> dict[str, Any]:
+    return {
+        "date": found.day.isoformat(),
+        "complete": found.is_complete,
+        "expected": found.expected,
+        "present": found.present,
+        "missing": len(found.missing),
+        "suspended": found.suspended,
+        "missing_symbols": list(found.missing),
+        "message": str(found.text),
+    }
 
 
 def estimate_row(estimate: Estimate) -> dict[str, Any]:

@@ -236,6 +236,43 @@ class Bars(Answer):
     total: Count
 
 
+class ProofRow(Row):
+    ex_date: ISODate
+    status: str
+    cash_per_share: Annotated[float, Field(description="yuan before tax")]
+    new_shares_per_share: float
+    rights_per_share: float
+    rights_price: Annotated[float, Field(description="yuan")]
+    theoretical: Annotated[float | None, Field(description="yuan, unrounded: the price from which the step comes")]
+    previous_close: Annotated[float | None, Field(description="yuan: the exchange's own, where it is known")]
+    step: Annotated[float, Field(description="1 where the action does not count")]
+    difference: Annotated[float | None, Field(description="relative, against the exchange's previous close")]
+    flagged: Annotated[bool, Field(description="differs by more than 0.1 %, or the facts are unknown or impossible")]
+    note: str | None
+
+
+class ProofAnswer(Answer):
+    symbol: str
+    flagged: Count
+    data: list[ProofRow]
+    total: Count
+
+
+class DayRow(Row):
+    date: ISODate
+    complete: bool
+    expected: Count
+    present: Count
+    missing: Count
+    suspended: Count
+    missing_symbols: list[str]
+    message: str
+
+
+class DayAnswer(Answer):
+    data: DayRow
+
+
 class EstimateRow(Row):
     stocks: Annotated[Count, Field(description="stocks to fetch")]
     skipped: Annotated[Count, Field(description="stocks that are complete already")]

@@ -380,3 +380,19 @@ def test_a_panel_that_cannot_be_is_a_sentence(
     api: Caller, moutai: Stock, query: dict[str, str], answered: tuple[int, str, str | None]
 ) -> None:
     assert error_of(api.get("/panel.parquet", **query)) == answered
+
+
+def test_the_proof_of_a_stock_names_each_ex_date(api: Caller, moutai: Stock) -> None:
+    proof = api.get("/bars/600519/proof").json()
+    (row,) = proof["data"]
+    assert (proof["symbol"], proof["total"], proof["flagged"]) == ("600519.SH", 1, 0)
+    assert (row["ex_date"], row["status"], row["flagged"]) == ("2024-01-04", "applied", False)
+    assert row["step"] > 1
+    assert error_of(api.get("/bars/600000/proof")) == (404, "unknown_stock", None)
+
+
+def test_a_day_says_what_is_missing(api: Caller, moutai: Stock) -> None:
+    day = api.get("/days/2024-01-03").json()["data"]
+    assert (day["complete"], day["expected"], day["present"], day["missing_symbols"]) == (True, 1, 1, [])
+    assert day["message"] == "1 expected, 1 there, 0 missing; 0 suspended besides"
+    assert error_of(api.get("/days/2024-13-03"))[0] == 422

@@ -47,7 +47,7 @@ def test_every_answer_is_in_the_document(case: schemathesis.Case) -> None:
     case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
 
-KNOWN = {"task_id": TASK, "symbol": "600519", "schedule_id": str(SCHEDULE)}
+KNOWN = {"task_id": TASK, "symbol": "600519", "day": "2024-01-02", "schedule_id": str(SCHEDULE)}
 OPERATIONS = [(path, method) for path, methods in schema.raw_schema["paths"].items() for method in methods]
 
 
