@@ -88,9 +88,14 @@ def wait_for_end(installation: Installation) -> None:
     wait_until(lambda: has_ended(installation), "the import has ended", patience=IMPORT_PATIENCE)
 
 
-def wait_for_all_ends(installation: Installation) -> None:
+def wait_for_all_ends(installation: Installation, *, meanwhile: Callable[[], None]) -> None:
     active = "SELECT 1 FROM importer_importtask WHERE status IN ('pending', 'running', 'paused')"
-    wait_until(lambda: not installation.sql(active), "every task has ended", patience=IMPORT_PATIENCE)
+
+    def all_ended() -> bool:
+        meanwhile()
+        return not installation.sql(active)
+
+    wait_until(all_ended, "every task has ended", patience=IMPORT_PATIENCE)
 
 
 def stocks_done(installation: Installation) -> int:

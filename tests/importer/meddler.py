@@ -19,7 +19,7 @@ STOCKS_AT_ONCE = 5
 
 
 class Meddler:
-    """Meddles with the oldest task, and has others go before it, until ``stop()``."""
+    """Meddles with the oldest task, and has others go before it, until the block ends."""
 
     def __init__(self, installation: Installation, url: str, seed: int) -> None:
         self._installation = installation
@@ -37,8 +37,12 @@ class Meddler:
     def __exit__(self, *_exception: object) -> None:
         self._stop.set()
         self._thread.join()
-        for row in self._installation.sql("SELECT id FROM importer_importtask WHERE status = 'paused'"):
-            self._until_it_is_done(f"tasks/{uuid.UUID(str(row[0]))}/resume")
+
+    def let_go(self) -> None:
+        """Resume what is paused or will be in a moment: a pause may take effect long after it was asked for."""
+        held = "SELECT id FROM importer_importtask WHERE status = 'paused' OR requested_action = 'pause'"
+        for row in self._installation.sql(held):
+            self._call(f"tasks/{uuid.UUID(str(row[0]))}/resume", None)
 
     def _run(self) -> None:
         rows = self._task_and_stocks()
@@ -59,13 +63,6 @@ class Meddler:
 
     def _task_and_stocks(self) -> list[tuple[Any, ...]]:
         return self._installation.sql("SELECT t.id, s.symbol FROM importer_importtask t, marketdata_stock s ORDER BY 2")
-
-    def _until_it_is_done(self, path: str) -> None:
-        for _try in range(100):
-            if self._call(path, None):
-                return
-            self._stop.clear()
-            self._stop.wait(0.2)
 
     def _call(self, path: str, body: dict[str, Any] | None) -> bool:
         request = urllib.request.Request(
