@@ -71,6 +71,12 @@ def check_order(start: date | None, end: date | None) -> None:
         raise BadRequest("end", _BACKWARDS, end=end.isoformat(), start=start.isoformat())
 
 
+class _Compressing(GZipMiddleware):
+    """Django's, without the padding of random length: bars hold no secret that their length could give away."""
+
+    max_random_bytes = 0
+
+
 def served(request: HttpRequest, bars: StockBars, form: str, make: Callable[[], HttpResponse]) -> HttpResponse:
     """Return what ``make`` makes of the bars, compressed for who takes it; 304 for who has it already.
 
@@ -84,7 +90,7 @@ def served(request: HttpRequest, bars: StockBars, form: str, make: Callable[[], 
     response.headers["Cache-Control"] = "private, no-cache"
     if form != "parquet":
         # Parquet is compressed already.
-        GZipMiddleware(lambda _request: response).process_response(request, response)
+        _Compressing(lambda _request: response).process_response(request, response)
     return response
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from argparse import ArgumentParser
 from collections.abc import Callable
 from pathlib import Path
@@ -123,7 +124,7 @@ def test_help_has_examples_that_the_command_accepts(
     assert examples or name in WITHOUT_EXAMPLES
     parser = load_command_class("importer", name).create_parser("manage.py", name)
     for example in examples:
-        command, *arguments = example.split()
+        command, *arguments = shlex.split(example)
         assert command == name
         parser.parse_args(arguments)
 
