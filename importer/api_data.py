@@ -12,8 +12,18 @@ from ninja import Query, Router
 
 from importer import api_bars, api_panel, pacing
 from importer.api_answers import answer
-from importer.api_requests import BarRange, EstimateQuery, IsoDate, PanelRange, StockFilter, strict
-from importer.api_rows import STOCK_FIELDS, day_row, estimate_row, host_row, proof_row, source_row, stock_row, task_row
+from importer.api_requests import BarRange, DayQuery, EstimateQuery, IsoDate, PanelRange, StockFilter, strict
+from importer.api_rows import (
+    STOCK_FIELDS,
+    day_row,
+    estimate_row,
+    figures_row,
+    host_row,
+    proof_row,
+    source_row,
+    stock_row,
+    task_row,
+)
 from importer.api_schemas import Bars, DayAnswer, Error, EstimateAnswer, ProofAnswer, StatusAnswer, Stocks
 from importer.api_tasks import ANYWHERE
 from importer.estimate import estimate
@@ -21,7 +31,7 @@ from importer.hosts import live_hosts
 from importer.models import ImportTask, Status
 from importer.status import active_task, data_status, space
 from importer.task_requests import build_request
-from marketdata.completeness import day_completeness
+from marketdata.completeness import day_completeness, newest_figures, require_complete
 from marketdata.exceptions import BadSymbol
 from marketdata.models import Stock
 from marketdata.origin import current_origin
@@ -54,6 +64,7 @@ def show_status(request: HttpRequest) -> HttpResponse:
         "first_date": stored.first_date.isoformat() if stored.first_date else None,
         "last_date": stored.last_date.isoformat() if stored.last_date else None,
         "newest_finished_day": stored.newest_finished_day.isoformat(),
+        "newest_day": figures_row(newest_figures(stored.newest_finished_day)),
         "stocks_up_to_date": stored.stocks_up_to_date,
         "origin": current_origin(),
         "bytes_used": room.used,
@@ -138,11 +149,19 @@ def show_proof(request: HttpRequest, symbol: str) -> HttpResponse:
     return answer({"symbol": found.symbol, "flagged": found.flagged_count, "data": rows, "total": len(rows)})
 
 
-@router.get("/days/{day}", response={200: DayAnswer, **ANYWHERE}, summary="Which stocks have their bar of a day")
+@router.get(
+    "/days/{day}", response={200: DayAnswer, **ANYWHERE, 409: Error}, summary="Which stocks have their bar of a day"
+)
 @strict
-def show_day(request: HttpRequest, day: IsoDate) -> HttpResponse:
-    """A day is complete when every stock that is listed, and not suspended, has its bar."""
-    return answer({"data": day_row(day_completeness(day))})
+def show_day(request: HttpRequest, day: IsoDate, query: Query[DayQuery]) -> HttpResponse:
+    """A day is complete when every stock that is listed, and not suspended, has its bar.
+
+    ``incomplete=refuse`` answers 409 for a day that is not.
+    """
+    found = day_completeness(day)
+    if query.incomplete == "refuse":
+        require_complete(found.figures)
+    return answer({"data": day_row(found)})
 
 
 @router.get("/panel.parquet", response=FILE, openapi_extra=AS_PARQUET, summary="Bars of many stocks as Parquet")

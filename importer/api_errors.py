@@ -14,7 +14,7 @@ from importer.api_answers import problem
 from importer.api_paths import told
 from importer.estimate import NotEnoughSpace
 from importer.exceptions import BadRequest, EmptyDatabase, NotAllowedNow, NothingToRetry, UnknownSchedule, UnknownTask
-from marketdata.exceptions import BadSymbol, MixedOrigins, UnknownStock
+from marketdata.exceptions import BadSymbol, IncompleteDay, MixedOrigins, UnknownStock
 from marketdata.export import ExportError, ExportFailed
 from marketdata.texts import ExplainedError, Text
 
@@ -31,6 +31,7 @@ _STATUS_OF: Mapping[type[ExplainedError], int] = {
     ExportFailed: 503,
     EmptyDatabase: 409,
     MixedOrigins: 409,
+    IncompleteDay: 409,
     NotAllowedNow: 409,
     NothingToRetry: 409,
     NotEnoughSpace: 409,

@@ -234,6 +234,10 @@ class PanelRange(BarRange):
     symbols: Annotated[Plain, Field(max_length=100_000)] | Missing = None
 
 
+class DayQuery(QueryParameters):
+    incomplete: Literal["mark", "refuse"] = "mark"
+
+
 class EstimateQuery(QueryParameters):
     kind: KindName = "import"
     start_date: IsoDate | Missing = None

@@ -16,7 +16,7 @@ from importer.models import Failure, Host, ImportTask, TaskSchedule
 from importer.pacing import SourceStatus
 from importer.schedule_orders import order_of
 from importer.schedule_words import last_text, note_text, upcoming, whole_text
-from marketdata.completeness import Completeness
+from marketdata.completeness import Completeness, DayFigures
 from marketdata.proof import ProofRow
 from marketdata.trading_days import Calendar
 
@@ -171,14 +171,20 @@ def proof_row(row: ProofRow) -> dict[str, Any]:
 
 def day_row(found: Completeness) -> dict[str, Any]:
     return {
-        "date": found.day.isoformat(),
-        "complete": found.is_complete,
-        "expected": found.expected,
-        "present": found.present,
-        "missing": len(found.missing),
-        "suspended": found.suspended,
+        **figures_row(found.figures),
         "missing_symbols": list(found.missing),
-        "message": str(found.text),
+        "message": str(found.figures.text),
+    }
+
+
+def figures_row(figures: DayFigures) -> dict[str, Any]:
+    return {
+        "date": figures.day.isoformat(),
+        "complete": figures.is_complete,
+        "expected": figures.expected,
+        "present": figures.present,
+        "missing": figures.missing,
+        "suspended": figures.suspended,
     }
 
 

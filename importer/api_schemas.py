@@ -174,6 +174,15 @@ class Source(Row):
     last_trouble_at: datetime | None
 
 
+class DayFigures(Row):
+    date: ISODate
+    complete: bool
+    expected: Count
+    present: Count
+    missing: Count
+    suspended: Count
+
+
 class Status(Row):
     stock_count: Count
     stocks_with_bars: Count
@@ -181,6 +190,7 @@ class Status(Row):
     first_date: date | None
     last_date: date | None
     newest_finished_day: date
+    newest_day: Annotated[DayFigures, Field(description="how complete the newest finished day is")]
     stocks_up_to_date: Count
     origin: Annotated[Literal["real", "simulated"] | None, Field(description="null while nothing is stored")]
     bytes_used: Count
@@ -258,13 +268,7 @@ class ProofAnswer(Answer):
     total: Count
 
 
-class DayRow(Row):
-    date: ISODate
-    complete: bool
-    expected: Count
-    present: Count
-    missing: Count
-    suspended: Count
+class DayRow(DayFigures):
     missing_symbols: list[str]
     message: str
 

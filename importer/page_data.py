@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.conf import settings
 from django.db.models import Count
@@ -23,11 +23,12 @@ from importer.page_words import SourceLine, source_lines, source_names_text, spo
 from importer.sources.registry import auto_order
 from importer.status import Completeness, DataStatus, Space, completeness, data_status, space
 from importer.task_words import request_text, state_text
-from importer.verdict import Verdict, verdict
+from importer.verdict import Verdict, calendar_note, verdict
+from marketdata.completeness import newest_figures
 from marketdata.models import Origin
 from marketdata.store import current_origin
 from marketdata.texts import Text, sentence
-from marketdata.trading_days import last_known_day
+from marketdata.trading_days import EXCHANGE_TIME, last_known_day
 
 RECENT_TASKS = 5
 # How long the page says that a task has ended, for people who were away.
@@ -129,10 +130,11 @@ class DataPage:
     """Everything the polled parts of the data page show.
 
     ``leading`` is the running task, else the one whose turn is next, else a paused one. ``spoken`` is what a screen
-    reader is told when it changes. ``unheard`` messages were given up lately.
+    reader is told when it changes. ``unheard`` messages were given up lately. ``calendar``: said when it ends soon.
     """
 
     verdict: Verdict
+    calendar: Text | None
     status: DataStatus
     space: Space
     leading: TaskCard | None
@@ -171,12 +173,13 @@ def data_page(now: datetime | None = None, *, seen: str = "") -> DataPage:
     active = _by_turn(ImportTask.objects.filter(status__in=ACTIVE))
     recent = list(ImportTask.objects.filter(status__in=FINISHED).order_by("-finished_at")[:RECENT_TASKS])
     status = data_status(now)
-    working = workers()
+    working, known_until = workers(), last_known_day()
     running = next((task for task in active if task.status == Status.RUNNING), None)
     leading = card_of(active[0], now) if active else None
     news = _news(recent, leading, now, seen)
     return DataPage(
-        verdict=_verdict(completeness(now), running),
+        verdict=_verdict(completeness(now), running, known_until),
+        calendar=calendar_note(known_until, now.astimezone(EXCHANGE_TIME).date()),
         status=status,
         space=space(),
         leading=leading,
@@ -264,15 +267,15 @@ def _waiting(active: Sequence[ImportTask], leading: TaskCard | None, worker_coun
     return shown
 
 
-def _verdict(stored: Completeness, running: ImportTask | None) -> Verdict:
+def _verdict(stored: Completeness, running: ImportTask | None, known_until: date) -> Verdict:
     importing = None
     if running is not None and running.kind == Kind.IMPORT and not running.parameters.get("symbols"):
         importing = (running.done + running.failed + running.skipped, running.total)
     return verdict(
         stored.known,
-        newest=stored.newest,
+        newest=newest_figures(stored.newest),
         missing_days=stored.missing_days,
-        assumed=stored.newest > last_known_day(),
+        assumed=stored.newest > known_until,
         importing=importing,
     )
 

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from django.utils.translation import gettext_noop
 
+from marketdata.completeness import DayFigures
 from marketdata.texts import Text, counted
 
 # A stock or two that failed do not make the whole market look old: they are counted beside it.
 SHARE_THAT_COUNTS = 0.99
 
+# The exchange publishes the next year's days about six weeks before it begins.
+CALENDAR_AHEAD = timedelta(days=60)
+
+_CALENDAR_ENDS = gettext_noop(
+    "The exchange's calendar is known until %(day)s only; later weekdays are assumed to be open. "
+    "Update it: .venv/bin/pip install -U exchange-calendars"
+)
 _NEWEST = gettext_noop("Newest finished trading day %(day)s (bars of today are stored from 16:00 on)")
 _NEWEST_ASSUMED = gettext_noop(
     "Newest finished trading day %(day)s, assumed: the exchange's calendar is not published that far "
@@ -31,11 +39,13 @@ class Known:
 
 @dataclass(frozen=True)
 class Verdict:
-    """``level``: "empty", "filling", "behind" or "complete". ``detail`` supports the sentence."""
+    """``level``: "empty", "filling", "behind" or "complete". ``detail`` supports the sentence; ``figures`` say what
+    the newest finished day lacks (None: nothing, or too early to say)."""
 
     level: str
     sentence: Text
     detail: Text
+    figures: Text | None = None
 
 
 def complete_until(known: Sequence[Known]) -> tuple[date | None, int]:
@@ -50,15 +60,20 @@ def complete_until(known: Sequence[Known]) -> tuple[date | None, int]:
 
 
 def verdict(
-    known: Sequence[Known], *, newest: date, missing_days: int, assumed: bool, importing: tuple[int, int] | None
+    known: Sequence[Known],
+    *,
+    newest: DayFigures,
+    missing_days: int,
+    assumed: bool,
+    importing: tuple[int, int] | None,
 ) -> Verdict:
     """Return the sentence for what is stored.
 
-    ``missing_days`` are the trading days after ``complete_until`` up to ``newest``, the newest finished one;
+    ``missing_days`` are the trading days after ``complete_until`` up to that of ``newest``, the newest finished one;
     ``assumed``: that day rests on a calendar that is not published yet. ``importing``: (finished, total) stocks of
     a full import that goes on.
     """
-    detail = Text(_NEWEST_ASSUMED if assumed else _NEWEST, {"day": newest.isoformat()})
+    detail = Text(_NEWEST_ASSUMED if assumed else _NEWEST, {"day": newest.day.isoformat()})
     if importing is not None:
         finished, total = importing
         values = {"finished": finished, "total": total}
@@ -80,4 +95,11 @@ def verdict(
         sentence = gettext_noop("Complete until %(day)s, but %(behind)s")
     else:
         sentence = gettext_noop("Complete until %(day)s, nothing is missing")
-    return Verdict("behind" if missing_days or behind else "complete", Text(sentence, standing), detail)
+    level = "behind" if missing_days or behind else "complete"
+    return Verdict(level, Text(sentence, standing), detail, newest.text if newest.missing else None)
+
+
+def calendar_note(known_until: date, today: date) -> Text | None:
+    """Return what to say of a calendar that ends soon, or has ended; None while it reaches far enough."""
+    ends_soon = known_until < today + CALENDAR_AHEAD
+    return Text(_CALENDAR_ENDS, {"day": known_until.isoformat()}) if ends_soon else None

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_noop
 
+from marketdata.exceptions import IncompleteDay
 from marketdata.models import AbsentDay, Bar, Stock
-from marketdata.texts import Text
+from marketdata.texts import Text, sentence
 
 _TEXT = gettext_noop("%(expected)s expected, %(present)s there, %(missing)s missing; %(suspended)s suspended besides")
 
+_NOTHING = gettext_noop("No bar is expected of %(day)s: the exchange was closed, or nothing is stored yet.")
+
 
 @dataclass(frozen=True)
-class Completeness:
-    """``missing``: symbols of stocks that are listed, not known to be suspended, and have no bar of ``day``."""
+class DayFigures:
+    """How many stocks have their bar of ``day``; how many lack it, listed and not known to be suspended; how many
+    are suspended."""
 
     day: date
     present: int
+    missing: int
     suspended: int
-    missing: tuple[str, ...]
 
     @property
     def expected(self) -> int:
-        return self.present + len(self.missing)
+        return self.present + self.missing
 
     @property
     def is_complete(self) -> bool:
@@ -36,12 +41,20 @@ class Completeness:
         return Text(
             _TEXT,
             {
-                "expected": f"{self.expected:,}",
-                "present": f"{self.present:,}",
-                "missing": f"{len(self.missing):,}",
-                "suspended": f"{self.suspended:,}",
+                "expected": self.expected,
+                "present": self.present,
+                "missing": self.missing,
+                "suspended": self.suspended,
             },
         )
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """``missing``: symbols of stocks that are listed, not known to be suspended, and have no bar of the day."""
+
+    figures: DayFigures
+    missing: tuple[str, ...]
 
 
 def day_completeness(day: date) -> Completeness:
@@ -51,22 +64,64 @@ def day_completeness(day: date) -> Completeness:
     It is suspended on a day without a bar that a source was asked for and answered (its coverage), or that a repair
     has confirmed.
     """
-    began = Q(listed_on__lte=day) | Q(listed_on=None, first_bar__lte=day)
-    listed = Stock.objects.filter(began, bar_count__gt=0).filter(Q(delisted_on=None) | Q(delisted_on__gt=day))
-    rows = listed.order_by("symbol").values_list(
-        "symbol",
-        Exists(Bar.objects.filter(stock=OuterRef("pk"), date=day)),
-        Exists(AbsentDay.objects.filter(stock=OuterRef("pk"), date=day)),
-        "covered_from",
-        "covered_until",
+    rows = _listed(day).order_by("symbol")
+    has_bar = Exists(Bar.objects.filter(stock=OuterRef("pk"), date=day))
+    return _completeness(day, rows.values_list("symbol", has_bar, ExpressionWrapper(_excused(day), BooleanField())))
+
+
+def completeness_among(day: date, stock_ids: Collection[int], with_bar: Collection[int]) -> DayFigures:
+    """Return the same of ``stock_ids`` alone, for a reader who knows already which of them have their bar."""
+    wanted, traded = set(stock_ids), set(with_bar)
+    rows = _listed(day).order_by().values_list("pk", ExpressionWrapper(_excused(day), BooleanField()))
+    found = [("", pk in traded, excused) for pk, excused in rows if pk in wanted]
+    return _completeness(day, found).figures
+
+
+def newest_figures(day: date) -> DayFigures:
+    """Return the figures of the newest finished day from the stocks' summaries alone, in one query.
+
+    ``day`` must not have a later one with bars: then a stock's last bar says whether it has that day's.
+    """
+    has_bar = Q(last_bar__gte=day)
+    counts = _listed(day).aggregate(
+        listed=Count("pk"),
+        present=Count("pk", filter=has_bar),
+        suspended=Count("pk", filter=~has_bar & _excused(day)),
     )
+    present, suspended = counts["present"], counts["suspended"]
+    return DayFigures(day, present, counts["listed"] - present - suspended, suspended)
+
+
+def require_complete(figures: DayFigures) -> None:
+    """Raise IncompleteDay, which says what is missing and what to run, unless the day is complete."""
+    if figures.is_complete:
+        return
+    day = figures.day.isoformat()
+    if not figures.expected:
+        raise IncompleteDay(_NOTHING, day=day)
+    raise IncompleteDay(day=day, figures=sentence(figures.text))
+
+
+def _listed(day: date) -> QuerySet[Stock]:
+    began = Q(listed_on__lte=day) | Q(listed_on=None, first_bar__lte=day)
+    return Stock.objects.filter(began, bar_count__gt=0).filter(Q(delisted_on=None) | Q(delisted_on__gt=day))
+
+
+def _excused(day: date) -> Q:
+    """The stocks of which no bar is expected unless they have one."""
+    is_absent = Exists(AbsentDay.objects.filter(stock=OuterRef("pk"), date=day))
+    return Q(covered_from__isnull=False, covered_from__lte=day, covered_until__gte=day) | Q(is_absent)
+
+
+def _completeness(day: date, rows: Iterable[tuple[str, bool, bool]]) -> Completeness:
+    """``rows``: symbol, whether there is a bar, whether none is expected."""
     present = suspended = 0
     missing = []
-    for symbol, has_bar, is_absent, covered_from, covered_until in rows:
+    for symbol, has_bar, excused in rows:
         if has_bar:
             present += 1
-        elif is_absent or (covered_from is not None and covered_from <= day <= covered_until):
+        elif excused:
             suspended += 1
         else:
             missing.append(symbol)
-    return Completeness(day, present, suspended, tuple(missing))
+    return Completeness(DayFigures(day, present, len(missing), suspended), tuple(missing))

@@ -36,3 +36,13 @@ class BadCalendar(MarketDataError):
 
     code = "bad_calendar"
     default_msgid = gettext_noop("The list of trading days cannot be right. It was not stored.")
+
+
+class IncompleteDay(MarketDataError):
+    """A day was to be read only if every bar that is expected of it is there."""
+
+    code = "incomplete_day"
+    default_msgid = gettext_noop(
+        "%(day)s is not complete: %(figures)s. Run: python manage.py update_bars, or for a day of the past "
+        "python manage.py repair_bars --start %(day)s --end %(day)s"
+    )

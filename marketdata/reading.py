@@ -31,6 +31,7 @@ from marketdata import bars_table, queries
 from marketdata.adjusted import Adjustment, Attributes, PanelFactors, attributes, load_factors, parse_adjustment
 from marketdata.adjustment import Adjust
 from marketdata.bar_columns import VALUES, BarColumns, Days
+from marketdata.completeness import completeness_among, require_complete
 from marketdata.exceptions import UnknownStock
 from marketdata.models import Stock
 from marketdata.recoding import current_symbol, current_symbols
@@ -126,23 +127,44 @@ def load_panel(
     return frame
 
 
-def load_day(day: date | str, symbols: str | Iterable[str] | None = None) -> pd.DataFrame:
+def load_day(
+    day: date | str,
+    symbols: str | Iterable[str] | None = None,
+    *,
+    incomplete: Literal["mark", "refuse"] = "mark",
+) -> pd.DataFrame:
     """Return a day across the market: a row for each stock that traded, raw.
 
     ``symbols``: in any common way, None for all stocks. The index is ``symbol``; the columns are open, high, low,
     close (float64, yuan), volume (int64, shares), amount (float64, yuan). Seeks each stock's key. ``attrs`` name
-    ``date`` and ``adjust``. Raises BadSymbol or UnknownStock. A day without any bar is an empty frame.
+    ``date`` and ``adjust``, and how complete the day is among the stocks that were asked for: ``complete``, and the
+    numbers of stocks ``expected``, ``present``, ``missing`` and ``suspended``, see ``marketdata.completeness``.
+    ``incomplete``: ``mark`` leaves it at that, ``refuse`` raises IncompleteDay. Raises BadSymbol or UnknownStock, and
+    ValueError for another word. A day without any bar is an empty frame.
     """
-    wanted = _as_date(day)
+    if incomplete not in ("mark", "refuse"):
+        raise ValueError(f"incomplete is mark or refuse, not {incomplete}")
+    wanted = date.fromisoformat(day) if isinstance(day, str) else day
     listed, ids = _wanted_stocks(symbols)
     places, _days, columns = _read_panel(ids, wanted, wanted, list(VALUES))
+    figures = completeness_among(wanted, ids, [ids[place] for place in places])
+    if incomplete == "refuse":
+        require_complete(figures)
     index = pd.Index([listed[place] for place in places], dtype="str", name="symbol")
     values = {
         name: column.astype(np.int64) if name == "volume" else column
         for name, column in zip(VALUES, columns, strict=True)
     }
     frame = pd.DataFrame(values, index=index, copy=False)
-    frame.attrs = {"date": str(wanted), "adjust": Adjust.NONE.value}
+    frame.attrs = {
+        "date": str(wanted),
+        "adjust": Adjust.NONE.value,
+        "complete": figures.is_complete,
+        "expected": figures.expected,
+        "present": figures.present,
+        "missing": figures.missing,
+        "suspended": figures.suspended,
+    }
     return frame
 
 

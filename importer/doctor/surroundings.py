@@ -16,11 +16,12 @@ from config.safety import exposure_problem
 from importer.doctor.facts import Fact, Verdict, finding, fine
 from importer.exceptions import BadRequest
 from importer.sources.registry import auto_order
+from importer.verdict import calendar_note
 from marketdata.trading_days import last_known_day
 
 PROXY_ANSWERS_WITHIN = 3.0
 DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080, "socks4": 1080}
-CALENDAR_AHEAD = timedelta(days=14)
+CALENDAR_PRESSING = timedelta(days=14)
 
 
 def proxy() -> Iterator[Fact]:
@@ -100,14 +101,10 @@ def calendar() -> Iterator[Fact]:
     """The exchange's open days are known for some time to come."""
     known = last_known_day()
     today = timezone.localdate()
-    if known < today + CALENDAR_AHEAD:
-        yield finding(
-            gettext_noop(
-                "The exchange's calendar is known until %(day)s only; later weekdays are assumed to be open. "
-                "Update it: .venv/bin/pip install -U exchange-calendars"
-            ),
-            day=known.isoformat(),
-        )
+    note = calendar_note(known, today)
+    if note is not None:
+        # Before the next year is published an update of the package brings nothing: worth knowing, and no finding yet.
+        yield Fact(Verdict.FINDING if known < today + CALENDAR_PRESSING else Verdict.FINE, note)
     else:
         yield fine(gettext_noop("The exchange's calendar is known until %(day)s."), day=known.isoformat())
 

@@ -23,6 +23,7 @@ from importer.pace_rules import REFUSED
 from marketdata.models import CorporateAction, Stock
 from marketdata.reading import load_bars
 from marketdata.store import store_bars
+from marketdata.trading_days import newest_finished_day
 from tests.importer.api_caller import API, Caller, error_of
 from tests.importer.factories import make_task
 
@@ -97,6 +98,19 @@ def test_the_status_tells_what_is_stored_who_works_and_how_the_sources_are(api: 
     (source,) = api.get("/status").json()["data"]["sources"]
     assert (source["breaker"], source["next_try"]) == ("open", None)
     assert source["reason"].endswith(("the next request tries it again", "下次请求时再试"))
+
+
+def test_the_status_tells_how_complete_the_newest_day_is(api: Caller) -> None:
+    newest = newest_finished_day(db_now())
+    make_stock("600000.SH", bar_count=9, first_bar=date(2024, 1, 2), last_bar=newest)
+    make_stock("600001.SH", bar_count=9, first_bar=date(2024, 1, 2), last_bar=date(2024, 1, 5))
+    make_stock(
+        "600002.SH", bar_count=9, first_bar=date(2024, 1, 2), last_bar=date(2024, 1, 5),
+        covered_from=date(2024, 1, 2), covered_until=newest,
+    )  # fmt: skip
+    assert api.get("/status").json()["data"]["newest_day"] == {
+        "date": newest.isoformat(), "complete": False, "expected": 2, "present": 1, "missing": 1, "suspended": 1,
+    }  # fmt: skip
 
 
 def test_the_status_takes_few_queries(api: Caller, django_assert_max_num_queries: Callable[[int], Any]) -> None:
@@ -396,3 +410,11 @@ def test_a_day_says_what_is_missing(api: Caller, moutai: Stock) -> None:
     assert (day["complete"], day["expected"], day["present"], day["missing_symbols"]) == (True, 1, 1, [])
     assert day["message"] == "1 expected, 1 there, 0 missing; 0 suspended besides"
     assert error_of(api.get("/days/2024-13-03"))[0] == 422
+
+
+def test_an_incomplete_day_is_refused_where_that_is_asked_for(api: Caller, moutai: Stock) -> None:
+    assert api.get("/days/2024-01-03", incomplete="refuse").json()["data"]["complete"]
+    make_stock("000001.SZ", bar_count=1, first_bar=date(2024, 1, 2), last_bar=date(2024, 1, 2))
+    assert api.get("/days/2024-01-03").json()["data"]["missing_symbols"] == ["000001.SZ"]
+    assert error_of(api.get("/days/2024-01-03", incomplete="refuse")) == (409, "incomplete_day", None)
+    assert error_of(api.get("/days/2024-01-03", incomplete="ignore"))[0] == 422

@@ -17,11 +17,12 @@ from importer.invariants import violations
 from importer.lanes import Lane
 from importer.models import Failure, ImportChunk, ImportTask, SnapshotPart, Status
 from importer.run import follow_inline
-from importer.sources.base import Banned
+from importer.sources.base import BadData, Banned
 from importer.sources.simulated import Simulated
 from importer.task_requests import Submission
 from marketdata.actions import ListedAction, ex_rights_without_action
 from marketdata.adjustment import Action
+from marketdata.completeness import day_completeness
 from marketdata.models import Bar, CorporateAction, Stock
 from marketdata.reading import load_bars
 from marketdata.store import bars_hash, delete_bars, store_bars, verify_summaries
@@ -146,6 +147,31 @@ def test_a_second_update_asks_for_nothing_and_changes_nothing(asked: list[str]) 
     again = update_at(date(2024, 6, 13), time(20, 0))
     assert (again.status, again.rows_written, again.skipped) == (Status.COMPLETED, 0, again.total)
     assert (asked, bars_hash()) == ([], before)
+
+
+def test_after_an_incomplete_day_the_next_update_asks_only_for_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, asked: list[str]
+) -> None:
+    day = date(2024, 6, 13)
+    import_at(date(2024, 6, 12))
+    lost = set(Stock.objects.filter(last_bar=date(2024, 6, 12)).order_by("symbol").values_list("symbol", flat=True)[:4])
+    with monkeypatch.context() as trouble:
+        trouble.setattr("importer.snapshot_rows.FEW", 5)
+        showing(trouble, lambda frame, day: frame[~frame["symbol"].isin(lost)])
+        give = Simulated.daily_bars
+
+        def refuse(self: Simulated, symbol: str, *bounds: date | None) -> pd.DataFrame:
+            if symbol in lost:
+                raise BadData(source="simulated", symbol=symbol, detail="lost")
+            return give(self, symbol, *bounds)
+
+        trouble.setattr(Simulated, "daily_bars", refuse)
+        assert update_at(day).failed == len(lost)
+    assert set(day_completeness(day).missing) == lost
+    asked.clear()
+    assert update_at(day, time(20, 0)).failed == 0
+    assert set(asked) == lost
+    assert day_completeness(day).figures.is_complete
 
 
 @pytest.mark.usefixtures("larger_market")

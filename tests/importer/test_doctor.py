@@ -447,6 +447,9 @@ def test_a_page_that_others_reach_without_a_login_is_named(settings: Any) -> Non
 def test_a_calendar_that_ends_soon_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(surroundings, "last_known_day", lambda: timezone.localdate() + timedelta(days=3))
     assert "pip install -U exchange-calendars" in the_finding(surroundings.calendar)
+    monkeypatch.setattr(surroundings, "last_known_day", lambda: timezone.localdate() + timedelta(days=40))
+    (soon,) = surroundings.calendar()
+    assert (soon.verdict, "only" in str(soon.text)) == (Verdict.FINE, True), "weeks ahead it is no finding yet"
     monkeypatch.setattr(surroundings, "last_known_day", lambda: date(2100, 1, 1))
     assert findings(surroundings.calendar) == []
 
@@ -468,7 +471,10 @@ def test_a_check_that_breaks_does_not_keep_the_others_from_being_made(monkeypatc
 
 
 @pytest.mark.django_db(transaction=True)
-def test_findings_are_status_3_and_nothing_wrong_is_status_0(capsys: pytest.CaptureFixture[str], settings: Any) -> None:
+def test_findings_are_status_3_and_nothing_wrong_is_status_0(
+    capsys: pytest.CaptureFixture[str], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(surroundings, "last_known_day", lambda: date(2100, 1, 1))
     settings.VAR_DIR.joinpath("secret_key").chmod(0o600)
     sick = give_command(capsys, "doctor")
     assert sick.status == 3

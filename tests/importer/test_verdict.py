@@ -7,9 +7,11 @@ from datetime import date
 import pytest
 from django.utils import translation
 
-from importer.verdict import Known, complete_until, verdict
+from importer.verdict import Known, calendar_note, complete_until, verdict
+from marketdata.completeness import DayFigures
 
 FRIDAY, THURSDAY = date(2026, 11, 20), date(2026, 11, 19)
+WHOLE = DayFigures(FRIDAY, present=9, missing=0, suspended=1)
 
 
 @pytest.mark.parametrize(
@@ -49,11 +51,36 @@ def test_the_sentence_says_how_the_data_stand(
     known: list[Known], missing: int, importing: tuple[int, int] | None, level: str, sentence: str
 ) -> None:
     with translation.override("en"):
-        said = verdict(known, newest=FRIDAY, missing_days=missing, assumed=False, importing=importing)
+        said = verdict(known, newest=WHOLE, missing_days=missing, assumed=False, importing=importing)
         assert (said.level, str(said.sentence)) == (level, sentence)
 
 
 def test_a_day_that_rests_on_an_assumed_calendar_says_so() -> None:
     with translation.override("en"):
-        said = verdict([Known(FRIDAY, 9)], newest=FRIDAY, missing_days=0, assumed=True, importing=None)
+        said = verdict([Known(FRIDAY, 9)], newest=WHOLE, missing_days=0, assumed=True, importing=None)
         assert "assumed" in str(said.detail)
+
+
+def test_what_the_newest_day_lacks_is_said_in_figures() -> None:
+    lacking = DayFigures(FRIDAY, present=4871, missing=441, suspended=12)
+    said = verdict([Known(THURSDAY, 9)], newest=lacking, missing_days=1, assumed=False, importing=None)
+    with translation.override("en"):
+        assert str(said.figures) == "5,312 expected, 4,871 there, 441 missing; 12 suspended besides"
+    with translation.override("zh-hans"):
+        assert str(said.figures) == "应有 5,312，已有 4,871，缺 441；另停牌 12"
+
+
+def test_figures_of_a_whole_day_and_of_a_database_that_is_being_filled_are_not_said() -> None:
+    lacking = DayFigures(FRIDAY, present=4871, missing=441, suspended=12)
+    whole = verdict([Known(FRIDAY, 9)], newest=WHOLE, missing_days=0, assumed=False, importing=None)
+    filling = verdict([Known(FRIDAY, 9)], newest=lacking, missing_days=0, assumed=False, importing=(1, 9))
+    assert (whole.figures, filling.figures) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("today", "is_said"), [(date(2026, 11, 1), False), (date(2026, 11, 2), True), (date(2027, 3, 1), True)]
+)
+def test_a_calendar_that_ends_is_said_sixty_days_before(today: date, is_said: bool) -> None:
+    with translation.override("en"):
+        said = calendar_note(date(2026, 12, 31), today)
+        assert ("known until 2026-12-31 only" in str(said)) == is_said

@@ -14,11 +14,13 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from importer import page_data
 from importer.dbtime import db_now
 from importer.models import Host, ImportTask, Kind, LaneSlot, SourceState, Status
 from marketdata.models import Stock
 from marketdata.store import claim_origin
 from marketdata.texts import counted
+from marketdata.trading_days import newest_finished_day
 from tests.importer.factories import make_chunk, make_task
 from tests.importer.pages import english_browser, living_host, post, shown
 
@@ -61,6 +63,24 @@ def test_a_first_visit_says_what_to_press_and_that_there_is_a_demo(browser: Clie
     assert "There are no bars yet" in page
     assert "Start full import" in page
     assert "make demo" in page
+
+
+def test_what_the_newest_day_lacks_stands_under_the_verdict(browser: Client, alive: Host) -> None:
+    newest = newest_finished_day(db_now())
+    stored(3, covered_until=newest)
+    assert "day-figures" not in shown(browser)
+    Stock.objects.filter(code="600000").update(covered_until=date(2024, 12, 25), last_bar=date(2024, 12, 25))
+    assert "3 expected, 2 there, 1 missing; 0 suspended besides" in shown(browser)
+
+
+def test_a_calendar_that_ends_soon_is_said_on_the_page(
+    browser: Client, alive: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    today = timezone.localdate()
+    monkeypatch.setattr(page_data, "last_known_day", lambda: today + timedelta(days=59))
+    assert "pip install -U exchange-calendars" in shown(browser)
+    monkeypatch.setattr(page_data, "last_known_day", lambda: today + timedelta(days=61))
+    assert "exchange-calendars" not in shown(browser)
 
 
 def test_without_a_worker_the_page_says_what_to_do(browser: Client) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from marketdata.absences import remember_absent
-from marketdata.completeness import day_completeness
+from marketdata.completeness import completeness_among, day_completeness, newest_figures, require_complete
+from marketdata.exceptions import IncompleteDay
 from marketdata.models import Stock
 from marketdata.store import delete_bars, ensure_stocks, store_bars
 from tests.marketdata.bars import bars
@@ -29,22 +32,23 @@ def test_a_day_is_complete_when_every_listed_stock_has_its_bar() -> None:
     stored("600000.SH", DAYS)
     stored("000001.SZ", DAYS)
     found = day_completeness(DAY)
-    assert (found.is_complete, found.expected, found.present, found.missing) == (True, 2, 2, ())
+    assert found.missing == ()
+    assert (found.figures.is_complete, found.figures.expected, found.figures.present) == (True, 2, 2)
 
 
 def test_a_stock_without_its_bar_is_named() -> None:
     stored("600000.SH", DAYS)
     stored("000001.SZ", [DAYS[0], DAYS[2]])
     found = day_completeness(DAY)
-    assert (found.is_complete, found.missing) == (False, ("000001.SZ",))
-    assert str(found.text) == "2 expected, 1 there, 1 missing; 0 suspended besides"
+    assert (found.figures.is_complete, found.missing) == (False, ("000001.SZ",))
+    assert str(found.figures.text) == "2 expected, 1 there, 1 missing; 0 suspended besides"
 
 
 def test_a_suspended_stock_is_not_expected() -> None:
     stored("600000.SH", DAYS)
     stored("000001.SZ", [DAYS[0], DAYS[2]], covered=(date(2024, 1, 2), date(2024, 1, 4)))
     remember_absent(stored("000002.SZ", [DAYS[0], DAYS[2]]), [DAY], source="sina")
-    found = day_completeness(DAY)
+    found = day_completeness(DAY).figures
     assert (found.is_complete, found.expected, found.suspended) == (True, 1, 2)
 
 
@@ -59,10 +63,56 @@ def test_stocks_count_from_their_listing_until_they_are_delisted() -> None:
 
 def test_a_day_on_which_nobody_traded_is_not_complete() -> None:
     stored("600000.SH", DAYS, covered=(date(2024, 1, 1), date(2024, 1, 7)))
-    assert not day_completeness(date(2024, 1, 6)).is_complete
+    assert not day_completeness(date(2024, 1, 6)).figures.is_complete
 
 
 def test_deleted_bars_are_missing() -> None:
     delete_bars(stored("600000.SH", DAYS, covered=(date(2024, 1, 2), date(2024, 1, 4))), DAY, DAY)
     stored("000001.SZ", DAYS)
     assert day_completeness(DAY).missing == ("600000.SH",)
+
+
+@pytest.fixture
+def one_of_each() -> list[int]:
+    """Stocks of which the last day is there, missing, suspended by coverage and by repair, and not expected at all."""
+    return [
+        stored("600000.SH", DAYS),
+        stored("600001.SH", DAYS, covered=(date(2024, 1, 2), date(2024, 1, 4))),
+        stored("000001.SZ", DAYS[:2]),
+        stored("000002.SZ", DAYS[:2], covered=(date(2024, 1, 2), date(2024, 1, 3))),
+        stored("000003.SZ", DAYS[:2], covered=(date(2024, 1, 2), date(2024, 1, 4))),
+        absent("000004.SZ"),
+        stored("000005.SZ", DAYS[:1], delisted_on=date(2024, 1, 3)),
+        stored("000006.SZ", DAYS[:1], listed_on=date(2024, 1, 5)),
+    ]
+
+
+def absent(symbol: str) -> int:
+    stock_id = stored(symbol, DAYS[:2])
+    remember_absent(stock_id, [date(2024, 1, 4)], source="sina")
+    return stock_id
+
+
+def test_the_newest_day_is_counted_without_a_look_at_the_bars(one_of_each: list[int]) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        figures = newest_figures(date(2024, 1, 4))
+    assert (figures.expected, figures.present, figures.missing, figures.suspended) == (4, 2, 2, 2)
+    assert figures == day_completeness(date(2024, 1, 4)).figures
+    assert len(queries) == 1
+    assert "marketdata_bar" not in queries[0]["sql"]
+
+
+def test_a_reader_who_knows_the_bars_gets_the_same_figures_of_the_stocks_he_names(one_of_each: list[int]) -> None:
+    day = date(2024, 1, 4)
+    assert completeness_among(day, one_of_each, one_of_each[:2]) == newest_figures(day)
+    alone = completeness_among(day, one_of_each[2:5], [])
+    assert (alone.expected, alone.present, alone.missing, alone.suspended) == (2, 0, 2, 1)
+
+
+def test_an_incomplete_day_is_refused_with_its_figures_and_what_to_run(one_of_each: list[int]) -> None:
+    with pytest.raises(IncompleteDay, match="4 expected, 2 there, 2 missing; 2 suspended besides") as refused:
+        require_complete(newest_figures(date(2024, 1, 4)))
+    assert "repair_bars --start 2024-01-04 --end 2024-01-04" in str(refused.value)
+    with pytest.raises(IncompleteDay, match="No bar is expected of 2023-12-31"):
+        require_complete(day_completeness(date(2023, 12, 31)).figures)
+    require_complete(completeness_among(date(2024, 1, 4), one_of_each[:2], one_of_each[:2]))

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from marketdata.exceptions import BadSymbol, UnknownStock
+from marketdata.exceptions import BadSymbol, IncompleteDay, UnknownStock
 from marketdata.queries import READ_PANEL_SQLITE
 from marketdata.reading import load_bars, load_day, load_panel, read_bars
 from marketdata.store import ensure_stocks, store_bars
@@ -180,10 +180,24 @@ def test_a_day_has_a_row_for_each_stock_that_traded() -> None:
     day = load_day("2024-01-03")
     assert list(day.index) == ["000001.SZ", "600519.SH"]
     assert dict(day.dtypes.astype(str)) == {**dict.fromkeys(day.columns, "float64"), "volume": "int64"}
-    assert day.attrs == {"date": "2024-01-03", "adjust": "none"}
+    assert day.attrs == {
+        "date": "2024-01-03", "adjust": "none", "complete": True,
+        "expected": 2, "present": 2, "missing": 0, "suspended": 0,
+    }  # fmt: skip
     assert day.loc["600519.SH"].tolist() == load_bars("600519", "2024-01-03", "2024-01-03").iloc[0].tolist()
     assert list(load_day(date(2024, 1, 2)).index) == ["600519.SH"]
     assert list(load_day("2024-01-03", "600519").index) == ["600519.SH"]
+
+
+@pytest.mark.usefixtures("ids")
+def test_a_day_that_lacks_bars_is_marked_or_refused() -> None:
+    marked = load_day("2024-01-05")
+    assert (list(marked.index), marked.attrs["complete"], marked.attrs["missing"]) == (["000001.SZ"], False, 1)
+    assert load_day("2024-01-05", "000001", incomplete="refuse").attrs["complete"]
+    with pytest.raises(IncompleteDay, match="2 expected, 1 there, 1 missing"):
+        load_day("2024-01-05", incomplete="refuse")
+    with pytest.raises(ValueError, match="mark or refuse"):
+        load_day("2024-01-05", incomplete="ignore")  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("ids")
