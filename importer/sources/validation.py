@@ -20,7 +20,17 @@ from importer.sources.reasons import REASONS
 from importer.sources.refusals import adjusted_stretch, columns_missing, refusal
 from importer.sources.rows import EXACT, PRICES, Precision, Rows, amount_fits, read_rows
 
-__all__ = ["Finding", "Precision", "Validated", "empty_bars", "sound_rows", "to_tick", "too_many", "validate_bars"]
+__all__ = [
+    "Finding",
+    "Precision",
+    "Validated",
+    "empty_bars",
+    "row_faults",
+    "sound_rows",
+    "to_tick",
+    "too_many",
+    "validate_bars",
+]
 
 # The tick of an A-share, and how far a price may be from one: a float32's rounding at 1,500 yuan.
 TICKS_PER_YUAN = 100
@@ -110,6 +120,15 @@ def sound_rows(frame: pd.DataFrame, *, today: date, precision: Precision = EXACT
     """
     sound: Mask = _faults(read_rows(frame), None, None, today, precision, None) == 0
     return sound
+
+
+def row_faults(frame: pd.DataFrame, *, today: date, precision: Precision, open_days: Dates) -> list[str]:
+    """Return for each row of one stock's frame in BAR_COLUMNS the msgid of the first check that it fails, else "".
+
+    For rows that are stored already: what ``validate_bars`` would say of each by itself.
+    """
+    faults = _faults(read_rows(frame), None, None, today, precision, open_days)
+    return [REASONS[CODES[fault]] if fault else "" for fault in faults.tolist()]
 
 
 def too_many(bad: int, total: int) -> bool:
