@@ -360,4 +360,4 @@ def test_memory_does_not_grow_with_the_number_of_stocks(
         finally:
             tracemalloc.stop()
 
-    assert peak(60) < 1.5 * peak(10)
+    assert peak(60) < 2 * peak(10)
