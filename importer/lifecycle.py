@@ -246,7 +246,8 @@ def _reopen_if_all_failed(task_id: UUID) -> None:
     if not chunks.exists() or chunks.filter(cursor__lt=F("size")).exists():
         return
     Failure.objects.filter(task_id=task_id).delete()
-    chunks.filter(isolated=True).delete()
+    # Stocks that were set aside are in the chunk that they came from, too.
+    chunks.filter(Q(isolated=True) | Q(not_before__isnull=False)).delete()
     chunks.update(cursor=0, done=0, failed=0, skipped=0, set_aside=0, rows=0, by_source={}, deaths=0)
     ImportTask.objects.filter(pk=task_id).update(done=0, failed=0, skipped=0, rows_written=0)
 

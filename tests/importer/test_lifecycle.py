@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
 
-from importer import lifecycle
+from importer import lifecycle, progress
 from importer.dbtime import db_now
 from importer.exceptions import NotAllowedNow, UnknownTask
 from importer.models import ACTIVE, Action, Failure, ImportTask, LaneSlot, Status, Transition
@@ -201,6 +202,17 @@ def test_a_task_whose_every_stock_failed_tries_all_of_them_again() -> None:
     chunk.refresh_from_db()
     assert (chunk.cursor, chunk.failed) == (0, 0)
     assert not Failure.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("aside", [{"isolated": True}, {"not_before": datetime(2026, 3, 2, tzinfo=UTC), "put_off": 1}])
+def test_a_stock_that_was_set_aside_and_failed_is_tried_again_once(aside: dict[str, Any]) -> None:
+    task = make_task(status=Status.FAILED, total=2, failed=2)
+    make_chunk(task, ["600001.SH", "600002.SH"], cursor=2, failed=1, set_aside=1)
+    make_chunk(task, ["600002.SH"], cursor=1, failed=1, **aside)
+    lifecycle.resume(task.pk)
+    assert progress.sum_chunks(task.pk).total == 2
+    assert [chunk.symbols for chunk in task.chunks.all()] == [["600001.SH", "600002.SH"]]
 
 
 @pytest.mark.django_db(transaction=True)
