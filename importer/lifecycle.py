@@ -103,9 +103,7 @@ def set_priority(task_id: UUID | str, priority: int, *, by: str = "") -> ImportT
         if changed:
             now = get_task(task_id)
             text = Text(gettext_noop("The priority was set to %(priority)s."), {"priority": priority})
-            Transition.objects.create(
-                task=now, old=now.status, new=now.status, reason_id=text.msgid, reason_values=text.values, by=by
-            )  # fmt: skip
+            _note(now.pk, now.status, now.status, text, by)
             return now
     raise not_allowed(get_task(task_id), gettext_noop("changing the priority"))
 
@@ -168,9 +166,7 @@ def settle(task_id: UUID) -> bool:
 
 def record_creation(task: ImportTask) -> None:
     """Write the first row of the task's history."""
-    Transition.objects.create(
-        task=task, old="", new=task.status, by=task.requested_by, reason_id=gettext_noop("Asked for.")
-    )
+    _note(task.pk, "", task.status, Text(gettext_noop("Asked for.")), task.requested_by)
 
 
 def _ask(
@@ -234,11 +230,15 @@ def _move(task_id: UUID, allowed: Iterable[Status], new: Status, reason: Text, b
     values = {"status": new, "requested_action": Action.NONE, "action_by": "", **updates}
     for old in allowed:
         if ImportTask.objects.filter(pk=task_id, status=old).update(**values):
-            Transition.objects.create(
-                task_id=task_id, old=old, new=new, reason_id=reason.msgid, reason_values=dict(reason.values), by=by[:80]
-            )
+            _note(task_id, old, new, reason, by)
             return True
     return False
+
+
+def _note(task_id: UUID, old: str, new: str, reason: Text, by: str) -> None:
+    Transition.objects.create(
+        task_id=task_id, old=old, new=new, reason_id=reason.msgid, reason_values=dict(reason.values), by=by[:80]
+    )
 
 
 def _reopen_if_all_failed(task_id: UUID) -> None:

@@ -215,6 +215,14 @@ def test_a_stock_that_was_set_aside_and_failed_is_tried_again_once(aside: dict[s
     assert [chunk.symbols for chunk in task.chunks.all()] == [["600001.SH", "600002.SH"]]
 
 
+@pytest.mark.django_db
+def test_a_name_that_is_too_long_for_the_history_is_cut() -> None:
+    task = make_task(status=Status.PAUSED)
+    lifecycle.set_priority(task.pk, 3, by="n" * 81)
+    lifecycle.resume(task.pk, by="n" * 81)
+    assert [change.by for change in task.transitions.all()] == ["n" * 80] * 2
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_many_cancels_at_once_one_changes_the_state() -> None:
     task = make_task(status=Status.PAUSED)
