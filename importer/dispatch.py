@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from itertools import islice
 
 from django.conf import settings
@@ -104,7 +105,7 @@ def _ring(task: ImportTask, bell: Bell, lanes: Callable[[], int]) -> None:
             return
         stop_waiting(task.pk)
     present = {slot.number: slot for slot in LaneSlot.objects.filter(task=task)}
-    needed = _lanes_needed(task, lanes)
+    needed = _lanes_needed(task, lanes, present.values(), now)
     if not needed and not present and (put_off := chunks.next_put_off(task.pk, now)) is not None:
         wait_for_stocks_put_off(task.pk, *put_off)
         return
@@ -116,14 +117,13 @@ def _ring(task: ImportTask, bell: Bell, lanes: Callable[[], int]) -> None:
         slots.open_slot(task.pk, number, bell, now)
 
 
-def _lanes_needed(task: ImportTask, lanes: Callable[[], int]) -> int:
+def _lanes_needed(task: ImportTask, lanes: Callable[[], int], present: Iterable[LaneSlot], now: datetime) -> int:
     if task.planned_at is None:
         return 1
     most = lanes()
     if (asked := task.parameters.get("lanes")) is not None:
         most = min(most, asked)
-    now = db_now()
     free = Q(lane=None) | lease_over(now)
     open_chunks = ImportChunk.objects.filter(free, chunks.due(now), task=task, cursor__lt=F("size"))
-    held = LaneSlot.objects.filter(task=task).exclude(pid=None).count()
+    held = sum(slot.pid is not None for slot in present)
     return int(min(most, held + open_chunks[: most + 1].count()))

@@ -164,9 +164,10 @@ class Lane:
         Raises LostLease when somebody else has this lane's place.
         """
         with transaction.atomic():
-            if not slots.renew(self.hold, db_now(), self.doing):
+            now = db_now()
+            if not slots.renew(self.hold, now, self.doing):
                 raise LostLease(lane=str(self.hold.number))
-            return claim_chunk(self.hold.task_id, self.hold.number, db_now())
+            return claim_chunk(self.hold.task_id, self.hold.number, now)
 
     def has_to_leave(self) -> bool:
         """Say whether to take no further stock: time is up, the code is too old, or somebody asked to give way."""
