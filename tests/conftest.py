@@ -6,6 +6,7 @@ import getpass
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -55,10 +56,31 @@ def real_data() -> Path:
     return folder
 
 
+def postgresql_server_url() -> str:
+    return os.environ.get("BARVAULT_TEST_POSTGRESQL_URL", f"postgres://{getpass.getuser()}@127.0.0.1:5432/test")
+
+
+def redis_server_url() -> str:
+    return os.environ.get("BARVAULT_TEST_REDIS_URL", "redis://127.0.0.1:6379")
+
+
+@contextmanager
+def empty_postgresql(server: str) -> Iterator[str]:
+    """Yield the URL of a new, empty database on the server."""
+    name = f"barvault_test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    try:
+        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
 @pytest.fixture(scope="session")
 def postgresql_server() -> str:
     """Return the URL of a database on a server where this user may create others."""
-    url = os.environ.get("BARVAULT_TEST_POSTGRESQL_URL", f"postgres://{getpass.getuser()}@127.0.0.1:5432/test")
+    url = postgresql_server_url()
     try:
         psycopg.connect(url, connect_timeout=3).close()
     except psycopg.OperationalError as error:
@@ -70,20 +92,14 @@ def postgresql_server() -> str:
 @pytest.fixture
 def postgresql_url(postgresql_server: str) -> Iterator[str]:
     """Yield the URL of a new, empty database, for ``DATABASE_URL`` of a process that the test starts."""
-    name = f"barvault_test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgresql_server, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    try:
-        yield urlunsplit(urlsplit(postgresql_server)._replace(path=f"/{name}"))
-    finally:
-        with psycopg.connect(postgresql_server, autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with empty_postgresql(postgresql_server) as url:
+        yield url
 
 
 @pytest.fixture
 def redis_url() -> Iterator[str]:
     """Yield the URL of an empty Redis database, for ``BARVAULT_BROKER_URL``; it is emptied afterwards."""
-    server = os.environ.get("BARVAULT_TEST_REDIS_URL", "redis://127.0.0.1:6379")
+    server = redis_server_url()
     client, number = claim_empty_redis_database(server)
     try:
         yield f"{server}/{number}"

@@ -8,13 +8,10 @@ import re
 import shutil
 import sqlite3
 import subprocess
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
 import yaml
 from django.conf import settings as django_settings
@@ -25,6 +22,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from importer.moving import TARGET, move, target_database
 from marketdata.integrity import bars_hash
 from marketdata.store import ensure_stocks, store_bars
+from tests.conftest import empty_postgresql
 from tests.sources.made_bars import bars
 from tests.test_docs import variables
 
@@ -64,11 +62,8 @@ def stored(transactional_db: None, django_db_blocker: Any, monkeypatch: pytest.M
 
 @pytest.fixture
 def other_postgresql_url(postgresql_server: str) -> Iterator[str]:
-    name = f"barvault_test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgresql_server, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-        yield urlunsplit(urlsplit(postgresql_server)._replace(path=f"/{name}"))
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with empty_postgresql(postgresql_server) as url:
+        yield url
 
 
 def test_an_sqlite_database_is_backed_up_while_somebody_writes_and_restored(stored: str, tmp_path: Path) -> None:

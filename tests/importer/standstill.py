@@ -11,11 +11,13 @@ import signal
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.importer.processes import Installation
 
 ROLES = (
     ("busy", "a worker that works"),
@@ -50,9 +52,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_signal: sys.exit(143))
     columns = [_column(setup) for setup in SETUPS]
     sys.stdout.write(f"| killed | {' | '.join(SETUPS)} |\n|{' --- |' * (1 + len(SETUPS))}\n")
-    for (role, name), *seconds in zip(ROLES, *columns, strict=True):
+    for (_role, name), *seconds in zip(ROLES, *columns, strict=True):
         sys.stdout.write(f"| {name} | {' | '.join(seconds)} |\n")
-        del role
 
 
 def _column(setup: str) -> list[str]:
@@ -74,73 +75,39 @@ def _column(setup: str) -> list[str]:
         return found
 
 
-def _wait_until_stocks_are_finished(installation: object) -> None:
+def _wait_until_stocks_are_finished(installation: Installation) -> None:
     from tests.importer import chaos
-    from tests.importer.processes import Installation, wait_until
+    from tests.importer.processes import wait_until
 
-    assert isinstance(installation, Installation)
     before = chaos.stocks_done(installation)
     wait_until(lambda: chaos.stocks_done(installation) > before + 20, "stocks are finished")
     time.sleep(3)
 
 
-def _kill_when_there_is_one(installation: object, role: str) -> bool:
+def _kill_when_there_is_one(installation: Installation, role: str) -> bool:
     from tests.importer import chaos
-    from tests.importer.processes import Installation, eventually
+    from tests.importer.processes import eventually
 
-    assert isinstance(installation, Installation)
     return eventually(lambda: chaos.kill(installation, role), 10.0)
 
 
 @contextmanager
-def _installation(setup: str) -> Iterator[object]:
-    from tests.conftest import claim_empty_redis_database
+def _installation(setup: str) -> Iterator[Installation]:
+    from tests.conftest import claim_empty_redis_database, empty_postgresql, postgresql_server_url, redis_server_url
     from tests.importer.processes import Installation
 
-    with tempfile.TemporaryDirectory(prefix="barvault-standstill-") as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="barvault-standstill-"))
         installation = Installation(Path(folder) / "var", environment=MARKET)
-        database, client = None, None
         if setup != "SQLite":
-            database = _new_database()
-            installation.database_url = database
+            installation.database_url = stack.enter_context(empty_postgresql(postgresql_server_url()))
         if setup.endswith("Redis"):
-            server = os.environ.get("BARVAULT_TEST_REDIS_URL", "redis://127.0.0.1:6379")
-            client, number = claim_empty_redis_database(server)
-            installation.broker_url = f"{server}/{number}"
+            client, number = claim_empty_redis_database(redis_server_url())
+            stack.callback(client.flushdb)
+            installation.broker_url = f"{redis_server_url()}/{number}"
         installation.migrate()
-        try:
-            yield installation
-        finally:
-            installation.stop()
-            if client is not None:
-                client.flushdb()
-            if database is not None:
-                _drop_database(database)
-
-
-def _server() -> str:
-    import getpass
-
-    return os.environ.get("BARVAULT_TEST_POSTGRESQL_URL", f"postgres://{getpass.getuser()}@127.0.0.1:5432/test")
-
-
-def _new_database() -> str:
-    import psycopg
-    from psycopg import sql
-
-    name = f"barvault_test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(_server(), autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    return urlunsplit(urlsplit(_server())._replace(path=f"/{name}"))
-
-
-def _drop_database(url: str) -> None:
-    import psycopg
-    from psycopg import sql
-
-    name = urlsplit(url).path.lstrip("/")
-    with psycopg.connect(_server(), autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        stack.callback(installation.stop)
+        yield installation
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests.importer.chaos import stocks_done
 from tests.importer.processes import Installation, wait_until
 
 pytestmark = pytest.mark.slow
@@ -20,19 +21,15 @@ MARKET = {
 }
 
 
-def finished(installation: Installation) -> int:
-    return int(installation.sql("SELECT COALESCE(SUM(cursor), 0) FROM importer_importchunk")[0][0])
-
-
 def test_an_import_outlasts_a_locked_database(installation: Installation) -> None:
     installation.environment = MARKET
     installation.start_qcluster()
     installation.manage("import_bars", "--detach")
-    wait_until(lambda: finished(installation) >= 5, "some stocks are done")
+    wait_until(lambda: stocks_done(installation) >= 5, "some stocks are done")
     with installation.locked_database():
-        before = finished(installation)
+        before = stocks_done(installation)
         time.sleep(LOCKED_FOR)
-        assert finished(installation) == before
+        assert stocks_done(installation) == before
     status = "SELECT status, done, failed, skipped FROM importer_importtask"
     wait_until(lambda: installation.sql(status)[0][0] == "completed", "the import is complete")
     assert installation.sql(status) == [("completed", 60, 0, 0)]
