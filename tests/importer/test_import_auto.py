@@ -24,7 +24,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 DAY = date(2026, 11, 20)
 SINCE = date(2026, 9, 1)
-# AKShare reads Shenzhen's list wrongly when it has no more than ten.
 STOCKS = 36
 
 

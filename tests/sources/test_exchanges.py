@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,8 @@ from importer.sources.akshare.exchanges import listed_stocks
 from importer.sources.akshare.sina import Sina
 from importer.sources.akshare.tencent import Tencent
 from importer.sources.base import BadData, Banned, ListedStock, SourceUnavailable
-from tests.sources.standin import StandIn
+from tests.sources.conftest import close_connections
+from tests.sources.standin import StandIn, running_standin
 
 
 def by_symbol() -> dict[str, ListedStock]:
@@ -40,6 +42,14 @@ def test_delisted_stocks_have_their_last_day(standin: StandIn, symbol: str, day:
     stock = by_symbol()[symbol]
     assert stock.delisted_on == day
     assert stock.listed_on is not None
+
+
+def test_a_short_sheet_of_shenzhen_loses_no_leading_zeros(standin: StandIn, tmp_path: Path) -> None:
+    with running_standin(tmp_path, stocks=20) as small, small.redirected():
+        close_connections()
+        listed = {symbol for symbol in small.market.listed() if symbol.endswith("SZ")}
+        assert len(listed) <= 10, "AKShare pads the codes of longer lists"
+        assert {"000001.SZ", "002594.SZ"} <= listed <= set(by_symbol())
 
 
 def test_b_shares_are_not_listed(standin: StandIn) -> None:

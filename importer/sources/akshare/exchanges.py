@@ -132,8 +132,10 @@ def _fetch(published: _List) -> list[ListedStock]:
 
 def _stock(published: _List, row: dict[Hashable, Any]) -> ListedStock | None:
     """Return a row's stock; None for what is no A-share (B-shares are on the lists of delisted companies)."""
+    # AKShare leaves the codes of a sheet with ten rows or fewer as pandas has read them: 000001 is the number 1.
+    code = str(row[published.code]).removesuffix(".0").zfill(6)
     try:
-        symbol = parse_symbol(f"{row[published.code]}.{published.exchange}")
+        symbol = parse_symbol(f"{code}.{published.exchange}")
     except BadSymbol:
         return None
     name = row[published.stock_name]
