@@ -21,9 +21,14 @@ QUEUE_LIMIT = timedelta(seconds=20)
 SLOT_HORIZON = timedelta(seconds=60)
 # The share of the room for chance that is used; the rest absorbs the lateness of threads and networks.
 JITTER_SHARE = 0.75
-# A slot that was missed by more than this share of the mean gap, or these seconds, is not used any more.
+# A slot that was missed by more than this share of the mean gap, or these seconds, is not used any more; nor by so much
+# that the next request could come this much too near.
 LATE_SHARE = 0.2
 LATE_SECONDS = 0.04
+TOLERATED = 0.02
+# A machine that is too busy to keep so many slots in a row gets wider ones: no request is sent in a missed one.
+MISSED_IN_A_ROW = 3
+WIDEST_SLOT = 5.0
 
 NARROWING = 0.9
 WIDENING = (1.2, 1.5, 2.0)
@@ -130,11 +135,12 @@ def ask_for_slot(
     chance: float,
     latest: datetime | None = None,
     holds_probe: bool = False,
+    spare: float = 0.0,
 ) -> Reserved | NotNow:
     """Reserve the next free slot, unless the source rests, the queue is full, or the slot comes after ``latest``.
 
     ``chance`` is drawn from [0, 1). ``holds_probe``: the caller was chosen to send the probe of a half-open breaker.
-    A rest that is over makes the caller the prober.
+    A rest that is over makes the caller the prober. ``spare``: so many seconds wider is the slot.
     """
     if health.breaker != Breaker.CLOSED and not holds_probe:
         until = rests_until(health, now)
@@ -149,12 +155,24 @@ def ask_for_slot(
     slot = grid + timedelta(seconds=room * JITTER_SHARE * chance)
     if slot > now + QUEUE_LIMIT or (latest is not None and slot > latest):
         return NotNow(slot, resting=False)
-    return Reserved(replace(health, interval=interval, next_slot_at=grid + timedelta(seconds=interval)), slot)
+    next_slot_at = grid + timedelta(seconds=interval + spare)
+    return Reserved(replace(health, interval=interval, next_slot_at=next_slot_at), slot)
 
 
-def is_missed(late: float, interval: float) -> bool:
-    """Say whether a slot that was reached ``late`` seconds after its time would come too near the next one."""
-    return late > max(LATE_SHARE * interval, LATE_SECONDS)
+def most_late(interval: float, pace: Pace) -> float:
+    """Return how many seconds after its time a slot may be used: later would be too near the next one."""
+    usual = max(LATE_SHARE * interval, LATE_SECONDS)
+    if pace.shortest <= TOLERATED:
+        return usual
+    nearest = interval * (1 - JITTER_SHARE * (1 - pace.shortest / pace.mean))
+    return min(usual, nearest - pace.shortest + TOLERATED)
+
+
+def spare_after(missed: int) -> float:
+    """Return how many seconds wider a slot is for somebody who has missed so many in a row."""
+    if missed < MISSED_IN_A_ROW:
+        return 0.0
+    return min(LATE_SECONDS * 2.0 ** min(missed - MISSED_IN_A_ROW + 1, 30), WIDEST_SLOT)
 
 
 def rests_until(health: Health, now: datetime) -> datetime | None:

@@ -32,9 +32,10 @@ from importer.pace_rules import (
     after_trouble,
     ask_for_slot,
     interval_of,
-    is_missed,
+    most_late,
     reason_now,
     rests_until,
+    spare_after,
     start_probe,
 )
 from importer.sources.base import Banned, SourceError, SourceUnavailable
@@ -50,7 +51,6 @@ STRETCH: Mapping[str, float] = {"baostock": 2.0}
 _LOOK_EVERY = 0.1
 # A look at the database, so long before a slot that it does not make the request late.
 _LOOK_BEFORE = 0.03
-_TRIES_FOR_A_SLOT = 3
 
 
 class SourceResting(SourceUnavailable):
@@ -90,15 +90,21 @@ class SourceStatus:
 
 @dataclass(frozen=True)
 class Slot:
-    """A moment at which one request may be sent. ``probe``: it is the one of a half-open breaker."""
+    """A moment at which one request may be sent. ``probe``: it is the one of a half-open breaker.
 
-    due: float  # time.monotonic()
-    interval: float
+    ``due`` and ``latest`` are of ``time.monotonic()``: not before, and not after.
+    """
+
+    due: float
+    latest: float
     probe: bool = False
 
     def is_missed(self) -> bool:
-        """Say whether a request that is sent only now would come too near the next one."""
-        return is_missed(time.monotonic() - self.due, self.interval)
+        """Say whether a request that is sent only now would come too near the next one.
+
+        A probe's is never missed: while it is out nobody else sends anything.
+        """
+        return not self.probe and time.monotonic() > self.latest
 
 
 def pace_of(source: str) -> Pace | None:
@@ -150,35 +156,38 @@ def take_slot(source: str) -> float:
     pace = pace_of(source)
     if pace is None:
         return 0.0
-    outcome = _ask_for_slot(source, pace, None)
+    outcome = _ask_for_slot(source, pace)
     if isinstance(outcome, Slot):
         return max(0.0, outcome.due - time.monotonic())
     raise SourceResting(source, outcome.until)
 
 
-def wait_for_slot(source: str, should_stop: Callable[[], bool] = lambda: False, deadline: float | None = None) -> Slot:
+def wait_for_slot(
+    source: str, should_stop: Callable[[], bool] = lambda: False, deadline: float | None = None, *, missed: int = 0
+) -> Slot:
     """Return when a request may be sent: exactly one, at once.
 
     1. Reserve the next slot that is free before ``deadline`` (``time.monotonic()``); when the queue is full, come
        back later.
     2. Sleep until shortly before it, looking every tenth of a second whether to stop.
     3. Look once more whether the breaker has opened meanwhile; sleep until the slot comes.
-    4. A slot that was missed, because this process was not run in time, would come too near the next: take another.
+    4. A slot that was missed, because this process was not run in time, would come too near the next: take another,
+       and a wider one after some; ``missed`` is how many the caller has missed by itself.
 
     Raises StopRequested, or SourceResting when the breaker is open or no slot comes before the deadline.
     """
     pace = pace_of(source)
     if pace is None:
-        return Slot(math.inf, 0.0)
-    for _ in range(_TRIES_FOR_A_SLOT):
-        slot = _queue_for_slot(source, pace, should_stop, deadline)
+        return Slot(math.inf, math.inf)
+    while True:
+        slot = _queue_for_slot(source, pace, should_stop, deadline, spare_after(missed))
         if slot.due - time.monotonic() > _LOOK_BEFORE:
             _sleep_until(slot.due - _LOOK_BEFORE, should_stop)
             _refuse_if_opened(source)
         _sleep_until(slot.due, should_stop)
         if not slot.is_missed():
-            break
-    return slot
+            return slot
+        missed += 1
 
 
 def report_success(source: str) -> None:
@@ -259,9 +268,10 @@ class _Later:
     ask_again: float  # time.monotonic()
 
 
-def _ask_for_slot(source: str, pace: Pace, deadline: float | None) -> Slot | _Later:
+def _ask_for_slot(source: str, pace: Pace, deadline: float | None = None, spare: float = 0.0) -> Slot | _Later:
     with locked_row(source) as row:
-        now, read_at = db_now(), time.monotonic()
+        # The database's clock was read at some moment between these two: nothing is sent early, and none too late.
+        asked_at, now, read_at = time.monotonic(), db_now(), time.monotonic()
         count_successes(row, pace, memory.take_successes(source), now, closing=False)
         outcome = ask_for_slot(
             health_of(row),
@@ -270,6 +280,7 @@ def _ask_for_slot(source: str, pace: Pace, deadline: float | None) -> Slot | _La
             chance=random.random(),
             latest=now + timedelta(seconds=deadline - read_at) if deadline is not None else None,
             holds_probe=memory.may_send_probe(source, row.probe_until),
+            spare=spare,
         )
         if isinstance(outcome, Reserved):
             store_health(row, outcome.health)
@@ -285,12 +296,15 @@ def _ask_for_slot(source: str, pace: Pace, deadline: float | None) -> Slot | _La
     if outcome.health.breaker == Breaker.HALF_OPEN:
         _claim_probe(source, outcome.health)
         memory.probe_sent(source)
-    return Slot(read_at + ahead, interval_of(outcome.health, pace), outcome.health.breaker == Breaker.HALF_OPEN)
+    latest = asked_at + ahead + most_late(interval_of(outcome.health, pace), pace) + spare
+    return Slot(read_at + ahead, latest, outcome.health.breaker == Breaker.HALF_OPEN)
 
 
-def _queue_for_slot(source: str, pace: Pace, should_stop: Callable[[], bool], deadline: float | None) -> Slot:
+def _queue_for_slot(
+    source: str, pace: Pace, should_stop: Callable[[], bool], deadline: float | None, spare: float
+) -> Slot:
     while True:
-        outcome = _ask_for_slot(source, pace, deadline)
+        outcome = _ask_for_slot(source, pace, deadline, spare)
         if isinstance(outcome, Slot):
             return outcome
         if not outcome.worth_waiting:

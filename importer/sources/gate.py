@@ -22,9 +22,6 @@ from importer.sources.fetching import FetchContext, current_context
 from importer.sources.gate_signs import TRANSPORT_ERRORS, NotThere, error_of_failure, out_of_time
 from importer.stopping import stop_requested
 
-# A machine that is too busy to keep any slot sends nevertheless in the end.
-_MISSED_SLOTS = 3
-
 
 class StaleConnection(Exception):
     """A kept connection was closed by the other side before it could carry a request: no sign of a ban."""
@@ -79,18 +76,18 @@ def _admitted(source: str) -> tuple[Bounds, pacing.Slot]:
         raise out_of_time(source, settings.REQUEST_TIMEOUT)
     latest = context.deadline if context is not None else math.inf
 
-    def take_slot() -> pacing.Slot:
-        return pacing.wait_for_slot(source, should_stop, context.deadline if context is not None else None)
+    def take_slot(missed: int = 0) -> pacing.Slot:
+        deadline = context.deadline if context is not None else None
+        return pacing.wait_for_slot(source, should_stop, deadline, missed=missed)
 
     slot = take_slot()
 
     def keep_slot() -> None:
         nonlocal slot
-        for _ in range(_MISSED_SLOTS):
-            # While a probe is out nobody else sends anything.
-            if slot.probe or not slot.is_missed():
-                return
-            slot = take_slot()
+        missed = 0
+        while slot.is_missed():
+            missed += 1
+            slot = take_slot(missed)
 
     now = time.monotonic()
     limit = max(0.0, min(settings.REQUEST_TIMEOUT, latest - now))

@@ -25,8 +25,9 @@ from importer.pace_rules import (
     after_trouble,
     ask_for_slot,
     interval_of,
-    is_missed,
+    most_late,
     rests_until,
+    spare_after,
     start_probe,
 )
 
@@ -166,9 +167,27 @@ def test_a_pace_must_not_be_negative() -> None:
 
 
 def test_a_little_late_is_not_missed() -> None:
-    assert not is_missed(0.03, 0.2)
-    assert is_missed(0.05, 0.2)
-    assert not is_missed(0.3, 2.0)
+    assert 0.03 <= most_late(0.2, PACE) < 0.05
+    assert most_late(2.0, PACE) >= 0.3
+
+
+@given(pace=paces, wider=st.floats(1, 10), drawn=st.tuples(chances, chances), missed=st.integers(0, 20))
+def test_a_slot_that_is_used_as_late_as_it_may_be_is_not_too_near_the_next_one(
+    pace: Pace, wider: float, drawn: tuple[float, float], missed: int
+) -> None:
+    spare = spare_after(missed)
+    first = reserve(Health(interval=pace.mean * wider), pace=pace, chance=drawn[0], spare=spare)
+    used = first.slot + seconds(most_late(interval_of(first.health, pace), pace) + spare)
+    then = ask_for_slot(first.health, pace, NOW, chance=drawn[1])
+    following = then.slot if isinstance(then, Reserved) else then.until
+    if pace.shortest > 0.02:
+        assert following - used >= seconds(pace.shortest - 0.02) - timedelta(microseconds=5)
+
+
+def test_who_misses_slot_after_slot_gets_wider_ones_to_an_end() -> None:
+    assert [spare_after(missed) for missed in (0, 2)] == [0.0, 0.0]
+    assert 0 < spare_after(3) < spare_after(4)
+    assert spare_after(1000) == 5.0
 
 
 def test_a_refusal_widens_the_gap_at_once() -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from importer.dbtime import db_now
 from importer.exceptions import StopRequested
 from importer.models import Breaker, SourceState
 from importer.pace_memory import memory
-from importer.pace_rules import PROBE_LEASE, TROUBLES_TO_OPEN
+from importer.pace_rules import PROBE_LEASE, TROUBLES_TO_OPEN, Pace
 from importer.pacing import SourceResting
 from importer.sources.base import BadData, Banned, SourceUnavailable
 
@@ -132,6 +132,47 @@ def test_with_a_full_queue_the_next_in_line_waits_and_reserves_nothing() -> None
     with pytest.raises(StopRequested):
         pacing.wait_for_slot("eastmoney", lambda: next(asked))
     assert state().requests == 0
+
+
+def late(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let this process run so many seconds after each moment for which it waits."""
+    on_time = pacing._sleep_until
+
+    def sleep_until(due: float, should_stop: Callable[[], bool]) -> None:
+        on_time(due + seconds, should_stop)
+
+    monkeypatch.setattr(pacing, "_sleep_until", sleep_until)
+
+
+def test_a_machine_that_is_always_late_sends_in_a_wider_slot_not_in_a_missed_one(
+    monkeypatch: pytest.MonkeyPatch, settings: object
+) -> None:
+    settings.PACE_MIN, settings.PACE_MAX = 0.1, 0.3  # type: ignore[attr-defined]
+    late(monkeypatch, 0.1)
+    slot = pacing.wait_for_slot("eastmoney")
+    assert slot.latest - slot.due > 0.1
+    assert state().requests > 3
+    following = (state().next_slot_at or db_now()) - db_now()
+    assert slot.latest <= time.monotonic() + following.total_seconds() - (settings.PACE_MIN - 0.02)  # type: ignore[attr-defined]
+
+
+def test_a_database_that_was_slow_to_tell_the_time_makes_no_request_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slowly() -> datetime:
+        now = db_now()
+        time.sleep(0.1)
+        return now
+
+    monkeypatch.setattr(pacing, "db_now", slowly)
+    slot = pacing._ask_for_slot("eastmoney", pacing.pace_of("eastmoney") or Pace(0.1, 0.3))
+    assert isinstance(slot, pacing.Slot)
+    assert slot.latest < slot.due
+
+
+def test_a_probe_that_is_late_is_sent_nevertheless(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse()
+    end_the_rest()
+    late(monkeypatch, 2.0)
+    assert pacing.wait_for_slot("eastmoney").probe
 
 
 def test_a_slot_is_never_waited_for_inside_a_transaction() -> None:
