@@ -58,6 +58,7 @@ class Notifier:
         self._outage_began: float | None = None
         self._outage_told = False
         self._watch_at = 0.0
+        self._looked_at: set[int] = set()
         self._tidy_at = time.monotonic() + TIDY_EVERY
 
     def run(self) -> None:
@@ -91,7 +92,7 @@ class Notifier:
             self._watch_at = time.monotonic() + WATCH_EVERY
             watch.missing_day(now, in_sight_since=self._began)
             watch.refusing_sources(now)
-            watch.new_findings(now)
+            watch.new_findings(now, self._looked_at)
         outbox.hand_out(now)
         outbox.give_up_old(now)
         if time.monotonic() >= self._tidy_at:

@@ -18,9 +18,10 @@ from django.utils.translation import gettext_noop
 
 from importer.notify.models import ALARMS, PINGS, Delivery, DeliveryState, Event, Notice
 from importer.notify.receivers import Receiver, ping_receiver, receivers
-from importer.notify.rules import EXCHANGE_TIME, GIVE_UP_AFTER, last_digest_at, next_try, quiet_until
+from importer.notify.rules import GIVE_UP_AFTER, last_digest_at, next_try, quiet_until
 from importer.notify.words import digest_line
 from marketdata.texts import Text, sentence
+from marketdata.trading_days import EXCHANGE_TIME
 
 # What happened so long ago is no news for a receiver that was configured only now. A digest is a day old.
 STALE_AFTER = timedelta(hours=48)
@@ -48,7 +49,7 @@ def hand_out(now: datetime) -> int:
     2. With a daily digest, all but alarms wait for it and become one notice.
     """
     shared = 0
-    waiting = list(Notice.objects.filter(shared_at=None).select_related("task").order_by("id"))
+    waiting = list(Notice.objects.filter(shared_at=None).order_by("id"))
     gathered = []
     for notice in waiting:
         if now - notice.created_at > STALE_AFTER:
@@ -69,10 +70,9 @@ def hand_out(now: datetime) -> int:
 
 def claim_due(now: datetime, *, busy: frozenset[str] = frozenset()) -> list[Claimed]:
     """Claim the oldest delivery that is due of each receiver of ours that is not ``busy``; none in quiet hours."""
-    switch = ping_receiver()
-    ours = {each.key: each for each in [*receivers(), *([switch] if switch else [])]}
+    ours = _ours()
     is_quiet = quiet_until(settings.NOTIFY_QUIET, now) is not None
-    free = Q(leased_until=None) | Q(leased_until__lt=now) | Q(leased_until__gt=now + 2 * LEASE)
+    free = _free(now)
     due = Delivery.objects.filter(free, state=DeliveryState.WAITING, next_try_at__lte=now, receiver__in=ours)
     found: dict[str, Delivery] = {}
     for delivery in due.exclude(receiver__in=busy).select_related("notice__task").order_by("id"):
@@ -104,10 +104,11 @@ def settle(delivery: Delivery, error: Text | None, now: datetime) -> None:
 
 def give_up_old(now: datetime) -> int:
     """Give up what nobody could send in time, also because its receiver is not configured any more."""
-    late = Delivery.objects.filter(Q(leased_until=None) | Q(leased_until__lt=now), state=DeliveryState.WAITING)
-    known = [receiver.key for receiver in receivers()]
-    late = late.filter(give_up_at__lt=now)
-    gone = late.exclude(receiver__in=known).filter(attempts=0)
+    late = Delivery.objects.filter(_free(now), state=DeliveryState.WAITING, give_up_at__lt=now)
+    # An UPDATE takes SQLite's write lock also when it finds nothing, and this is asked every two seconds.
+    if not late.exists():
+        return 0
+    gone = late.exclude(receiver__in=_ours()).filter(attempts=0)
     given_up = gone.update(state=DeliveryState.GIVEN_UP, ended_at=now, error=str(NOT_CONFIGURED))
     return given_up + late.update(state=DeliveryState.GIVEN_UP, ended_at=now)
 
@@ -120,6 +121,17 @@ def given_up_since(moment: datetime) -> int:
 def forget_old(now: datetime) -> None:
     """Remove notices that were dealt with long ago."""
     Notice.objects.filter(shared_at__lt=now - KEPT_FOR).exclude(deliveries__state=DeliveryState.WAITING).delete()
+
+
+def _ours() -> dict[str, Receiver]:
+    """Return everybody who is told something, the dead man's switch among them, by key."""
+    switch = ping_receiver()
+    return {each.key: each for each in [*receivers(), *([switch] if switch else [])]}
+
+
+def _free(now: datetime) -> Q:
+    """Return the condition that nobody is sending a delivery, or that who was has died (or a clock was set back)."""
+    return Q(leased_until=None) | Q(leased_until__lt=now) | Q(leased_until__gt=now + 2 * LEASE)
 
 
 def _share(notice: Notice, to: Sequence[Receiver], now: datetime) -> int:

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
-EXCHANGE_TIME = ZoneInfo("Asia/Shanghai")
+from marketdata.trading_days import EXCHANGE_TIME
+
 # A receiver that is down is tried again after a minute, then after twice as long each time.
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)

@@ -17,13 +17,12 @@ from importer.hosts import live_workers
 from importer.models import Breaker, Failure, ImportTask, Outcome, SourceState, Status, TaskSchedule
 from importer.notify.events import record
 from importer.notify.models import Event, Notice
-from importer.notify.rules import EXCHANGE_TIME
 from importer.sources.labels import label_of
 from importer.status import active_task, completeness, known_on
 from importer.task_words import request_text
 from importer.verdict import complete_until
 from marketdata.texts import Text, counted, moment, sentence, word
-from marketdata.trading_days import is_assumed, newest_finished_day
+from marketdata.trading_days import EXCHANGE_TIME, is_assumed, newest_finished_day
 
 # A rest of so long comes after some ten minutes of refusals, or because the source asked for it.
 LONG_REST = timedelta(minutes=30)
@@ -80,20 +79,20 @@ def refusing_sources(now: datetime) -> int:
     return found
 
 
-def new_findings(now: datetime) -> int:
+def new_findings(now: datetime, looked_at: set[int]) -> int:
     """Write down what tasks found that no earlier one had listed; return how many tasks found something new.
 
-    A task is looked at once: its notice of having ended is the mark.
+    ``looked_at``: the notices of ended tasks that were looked at; they are not looked at again, and new ones are added.
     """
     found = 0
     ended = Notice.objects.filter(event__in=(Event.COMPLETED, Event.FAILURES), created_at__gt=now - timedelta(days=1))
-    ended = ended.filter(task__failures__finding=True)
+    ended = ended.exclude(pk__in=looked_at).filter(task__failures__finding=True)
     for notice in ended.select_related("task").distinct():
         key = f"findings:{notice.task_id}"
-        if notice.task is None or Notice.objects.filter(key=key).exists():
-            continue
-        lines = list(_finding_lines(notice.task))
-        found += bool(lines) and record(key, Event.FINDINGS, lines, task=notice.task)
+        if notice.task is not None and not Notice.objects.filter(key=key).exists():
+            lines = list(_finding_lines(notice.task))
+            found += bool(lines) and record(key, Event.FINDINGS, lines, task=notice.task)
+        looked_at.add(notice.pk)
     return found
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from importer.notify.rules import EXCHANGE_TIME
+from marketdata.trading_days import EXCHANGE_TIME
 from tests.importer.notify.servers import web_hook
 from tests.importer.processes import Installation, wait_until
 

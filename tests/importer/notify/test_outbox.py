@@ -6,6 +6,8 @@ import uuid
 from datetime import datetime, time, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from config.hidden import Hidden
@@ -14,9 +16,9 @@ from importer.notify import outbox
 from importer.notify.events import record, task_ended
 from importer.notify.models import Delivery, DeliveryState, Event, Notice
 from importer.notify.receivers import key_of
-from importer.notify.rules import EXCHANGE_TIME
 from importer.notify.words import message_of
 from marketdata.texts import Text
+from marketdata.trading_days import EXCHANGE_TIME
 from tests.importer.factories import make_task
 
 pytestmark = pytest.mark.django_db
@@ -161,6 +163,26 @@ def test_a_receiver_that_was_taken_out_of_the_setting_is_given_up_in_time(settin
     assert len(waiting()) == 2
     outbox.give_up_old(NOW + timedelta(hours=25))
     assert Delivery.objects.get(label="2: json").error == "This receiver is not configured any more."
+
+
+def test_a_dead_man_s_switch_that_is_configured_is_not_said_to_be_gone(settings: Settings) -> None:
+    settings.PING_URL = Hidden("https://hc.example/uuid")
+    task_ended(make_task(kind=Kind.UPDATE, status=Status.COMPLETED, total=3, done=3, message_id="Done."))
+    outbox.hand_out(NOW)
+    outbox.give_up_old(NOW + timedelta(hours=25))
+    assert Delivery.objects.get(label="ping").state == DeliveryState.GIVEN_UP
+    assert Delivery.objects.get(label="ping").error == ""
+
+
+def test_while_nothing_is_late_nothing_is_written(settings: Settings) -> None:
+    happened()
+    outbox.hand_out(NOW)
+    outbox.claim_due(NOW)
+    with CaptureQueriesContext(connection) as asked:
+        outbox.hand_out(NOW)
+        outbox.give_up_old(NOW)
+        assert outbox.claim_due(NOW) == []
+    assert [query["sql"][:6] for query in asked] == ["SELECT"] * len(asked)
 
 
 def test_who_lost_a_claim_settles_nothing() -> None:

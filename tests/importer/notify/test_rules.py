@@ -6,7 +6,8 @@ from datetime import datetime, time, timedelta
 
 import pytest
 
-from importer.notify.rules import EXCHANGE_TIME, last_digest_at, next_try, quiet_until
+from importer.notify.rules import last_digest_at, next_try, quiet_until
+from marketdata.trading_days import EXCHANGE_TIME
 
 NIGHT = (time(22, 30), time(7, 30))
 NOON = (time(12), time(13))

@@ -12,9 +12,9 @@ from importer.models import Breaker, Failure, ImportTask, Outcome, SourceState, 
 from importer.notify import watch
 from importer.notify.events import task_ended
 from importer.notify.models import Event, Notice
-from importer.notify.rules import EXCHANGE_TIME
 from importer.notify.words import sentence_of
 from marketdata.models import Stock
+from marketdata.trading_days import EXCHANGE_TIME
 from tests.importer.factories import make_schedule, make_task
 from tests.importer.pages import living_host
 
@@ -137,11 +137,22 @@ def ended_with(*findings: tuple[str, str]) -> ImportTask:
 
 
 def test_only_findings_that_no_earlier_task_listed_are_told() -> None:
+    looked_at: set[int] = set()
     ended_with(("600000.SH", "2026-11-19"))
-    assert watch.new_findings(at(FRIDAY, 20)) == 1
+    assert watch.new_findings(at(FRIDAY, 20), looked_at) == 1
     ended_with(("600000.SH", "2026-11-19"))
-    assert watch.new_findings(at(FRIDAY, 20)) == 0
+    assert watch.new_findings(at(FRIDAY, 20), looked_at) == 0
     ended_with(("600000.SH", "2026-11-19"), ("600000.SH", "2026-11-20"), ("600001.SH", "2026-11-20"))
-    assert watch.new_findings(at(FRIDAY, 20)) == 1
+    assert watch.new_findings(at(FRIDAY, 20), looked_at) == 1
     newest = Notice.objects.filter(event=Event.FINDINGS).latest("id")
     assert sentence_of(newest) == "2 new findings. amount / shares is outside low..high: 2 (600000.SH, 600001.SH)."
+
+
+def test_a_task_whose_findings_are_known_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended_with(("600000.SH", "2026-11-19"))
+    watch.new_findings(at(FRIDAY, 20), set())
+    ended_with(("600000.SH", "2026-11-19"))
+    looked_at: set[int] = set()
+    assert watch.new_findings(at(FRIDAY, 20), looked_at) == 0
+    monkeypatch.setattr(watch, "_finding_lines", lambda _task: pytest.fail("It was looked at again."))
+    assert watch.new_findings(at(FRIDAY, 21), looked_at) == 0
