@@ -95,8 +95,8 @@ class WebHook:
 
 
 @contextmanager
-def web_hook() -> Iterator[WebHook]:
-    """Run a web server that keeps what it is sent."""
+def web_hook(port: int = 0) -> Iterator[WebHook]:
+    """Run a web server that keeps what it is sent, on a free port, or on one on which it was before."""
     hook = WebHook()
 
     class Handler(BaseHTTPRequestHandler):
@@ -113,7 +113,7 @@ def web_hook() -> Iterator[WebHook]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     hook.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)

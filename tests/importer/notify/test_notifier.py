@@ -14,16 +14,35 @@ import pytest
 from pytest_django import Settings
 
 from config.hidden import Hidden
+from importer import lifecycle
 from importer.dbtime import db_now
-from importer.models import Status
+from importer.models import Failure, ImportTask, Kind, Status
 from importer.notify import notifier as notifiers
+from importer.notify import sending
 from importer.notify.events import task_ended
 from importer.notify.models import Delivery, DeliveryState, Notice
 from importer.notify.notifier import Notifier
+from importer.progress import Totals, final_text
 from tests.importer.factories import make_task
 from tests.importer.notify.servers import PASSWORD, mail_server, web_hook
 
 pytestmark = pytest.mark.django_db
+
+# The title, then the lines of the text.
+TOLD = {
+    "en": [
+        "Barvault: Update: completed, 1 stock failed",
+        "Update of all stocks until 2026-11-24, source: automatic",
+        "Completed with 1 failed stock: 5,399 stocks imported, 0 skipped, 5,399 bars written in 1 min 11 s.",
+        "No source could give it: 1 (600519.SH)",
+    ],
+    "zh-hans": [
+        "Barvault: 增量更新：已完成，1 只失败",
+        "增量更新：全部股票，截至 2026-11-24，来源：自动",
+        "已完成，1 只失败：导入 5,399 只股票，跳过 0 只，写入 5,399 条日线，用时 1 分 11 秒。",
+        "没有来源能提供：1（600519.SH）",
+    ],
+}
 
 
 def quiet_notifier() -> Notifier:
@@ -36,6 +55,14 @@ def ended(**values: object) -> None:
         message_values={"stocks": 3}, **values,
     )  # fmt: skip
     task_ended(task)
+
+
+def ended_with_a_failure() -> ImportTask:
+    task = make_task(status=Status.RUNNING, kind=Kind.UPDATE, parameters={"end": "2026-11-24", "source": "auto"})
+    Failure.objects.create(task=task, symbol="600519.SH", code="no_source")
+    totals = Totals(total=5400, done=5399, failed=1, skipped=0, rows=5399)
+    assert lifecycle.complete(task.pk, message=final_text(totals, 71.0), totals=totals.columns())
+    return task
 
 
 def rounds_until(notifier: Notifier, condition: Callable[[], object], patience: float = 60.0) -> None:
@@ -79,6 +106,33 @@ def test_a_receiver_that_is_down_delays_no_other_and_gets_its_message_when_it_is
             assert secret not in said + rows
 
 
+def test_a_web_hook_that_is_down_then_slow_then_back_gets_its_message(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.COMMAND_LANGUAGE = "en"
+    notifier = quiet_notifier()
+    with web_hook() as hook:
+        settings.NOTIFY_URLS = [Hidden(hook.url())]
+
+    def said(words: str) -> bool:
+        return not notifier._sending and words in Delivery.objects.get().error
+
+    ended()
+    rounds_until(notifier, lambda: Delivery.objects.exists() and said("Connection refused"))
+    with web_hook(hook.port) as hook:
+        hook.delay = 3.0
+        retry_now()
+        with monkeypatch.context() as impatient:
+            impatient.setattr(sending, "LIMIT", 1.0)
+            rounds_until(notifier, lambda: said("did not answer within 1 s"))
+        hook.delay = 0.0
+        retry_now()
+        rounds_until(notifier, lambda: set(states().values()) == {DeliveryState.SENT})
+        assert json.loads(hook.bodies[-1])["title"] == "Barvault: Full import: completed"
+    delivery = Delivery.objects.get()
+    assert (delivery.attempts, delivery.error) == (3, "")
+
+
 def test_a_slow_receiver_keeps_nobody_waiting(settings: Settings) -> None:
     notifier = quiet_notifier()
     with web_hook() as slow, web_hook() as quick:
@@ -93,15 +147,19 @@ def test_a_slow_receiver_keeps_nobody_waiting(settings: Settings) -> None:
         rounds_until(notifier, lambda: set(states().values()) == {DeliveryState.SENT})
 
 
-def test_messages_are_in_chinese_where_chinese_is_spoken(settings: Settings) -> None:
-    settings.COMMAND_LANGUAGE = "zh-hans"
-    with web_hook() as hook:
-        settings.NOTIFY_URLS = [Hidden(hook.url())]
-        ended()
-        rounds_until(quiet_notifier(), lambda: hook.bodies)
+@pytest.mark.parametrize("language", ["en", "zh-hans"])
+def test_a_mail_and_a_web_hook_s_message_arrive_in_the_user_s_language(settings: Settings, language: str) -> None:
+    settings.COMMAND_LANGUAGE, settings.BASE_URL = language, "https://bars.example"
+    with mail_server() as mails, web_hook() as hook:
+        settings.NOTIFY_URLS = [Hidden(hook.url()), Hidden(mails.url())]
+        task = ended_with_a_failure()
+        rounds_until(quiet_notifier(), lambda: mails.texts() and hook.bodies)
+        ((subject, text),) = mails.texts()
         content = json.loads(hook.bodies[0])
-        assert content["title"] == "Barvault: 全量导入：已完成"
-        assert "http://127.0.0.1:5000/data/tasks/" in content["message"]
+    title, *lines = TOLD[language]
+    lines += ["", f"https://bars.example/data/tasks/{task.pk}/"]
+    assert (content["title"], content["message"].split("\n")) == (title, lines)
+    assert (subject, text.splitlines()) == (title, lines)
 
 
 def test_a_database_that_has_not_answered_for_long_is_told_past_the_outbox(
