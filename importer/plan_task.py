@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.db import transaction
@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from importer import pacing, progress, slots
+from importer.calendar_update import FETCHED_ON, follow_calendar
 from importer.company_actions import refresh_actions
 from importer.day_work import STOCKS_AT_ONCE
 from importer.dbtime import db_now
@@ -52,7 +53,8 @@ class PlanFailed(ExplainedError):
 class Plan:
     """The stocks of a task in order. ``together``: those before them that a snapshot seems to decide.
 
-    ``list_known``: who is not in the database is no stock. ``snapshot`` and ``findings`` belong to the task.
+    ``list_known``: who is not in the database is no stock. ``snapshot``, ``findings`` and ``calendar_on`` (the day on
+    which the exchange's published days were fetched for it) belong to the task.
     """
 
     symbols: Sequence[str]
@@ -60,6 +62,7 @@ class Plan:
     together: Sequence[str] = ()
     snapshot: dict[str, Any] | None = None
     findings: Sequence[Text] = ()
+    calendar_on: date | None = None
 
     @property
     def total(self) -> int:
@@ -70,13 +73,23 @@ def fetch_plan(task: ImportTask, now: Callable[[], datetime] = timezone.now) -> 
     """Return the plan of a task; asks a source for its list where the database cannot tell, and saves that list.
 
     Named stocks that are all known need no list. An update or repair takes the stocks that have bars; an update of
-    the whole market may take a snapshot. An import, and an update, get corporate actions, too.
+    the whole market may take a snapshot, and follows the exchange's calendar. An import, and an update, get corporate
+    actions, too.
     Raises PlanFailed or StopRequested.
     """
     request = request_of(task)
     if request.kind == Kind.UPDATE and request.symbols is None:
-        plan = plan_update(request, _sources(request), now=now, say=lambda day: progress.say_snapshot(task.pk, day))
-        return Plan(plan.singly, together=plan.together, snapshot=plan.snapshot, findings=plan.findings)
+        sources, today = _sources(request), timezone.localdate(now())
+        plan = plan_update(request, sources, now=now, say=lambda day: progress.say_snapshot(task.pk, day))
+        # Last: should Sina refuse, its market pages have been asked for already.
+        calendar_on = today if follow_calendar(sources, today=today) else None
+        return Plan(
+            plan.singly,
+            together=plan.together,
+            snapshot=plan.snapshot,
+            findings=plan.findings,
+            calendar_on=calendar_on,
+        )
     if request.kind != Kind.IMPORT:
         return Plan(_stocks_with_bars(request))
     if request.symbols is not None and _all_known(request.symbols):
@@ -130,7 +143,12 @@ def save_plan(task: ImportTask, plan: Plan, hold: Hold) -> None:
             heartbeat_at=now,
             total=plan.total,
             progress=1,
-            parameters={**task.parameters, "list_known": plan.list_known, "snapshot": plan.snapshot},
+            parameters={
+                **task.parameters,
+                "list_known": plan.list_known,
+                "snapshot": plan.snapshot,
+                FETCHED_ON: plan.calendar_on.isoformat() if plan.calendar_on else None,
+            },
             message_id=text.msgid,
             message_values=dict(text.values),
         )

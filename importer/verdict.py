@@ -99,7 +99,11 @@ def verdict(
     return Verdict(level, Text(sentence, standing), detail, newest.text if newest.missing else None)
 
 
+def calendar_ends_soon(known_until: date, today: date) -> bool:
+    """Say whether a calendar ends soon, or has ended."""
+    return known_until < today + CALENDAR_AHEAD
+
+
 def calendar_note(known_until: date, today: date) -> Text | None:
     """Return what to say of a calendar that ends soon, or has ended; None while it reaches far enough."""
-    ends_soon = known_until < today + CALENDAR_AHEAD
-    return Text(_CALENDAR_ENDS, {"day": known_until.isoformat()}) if ends_soon else None
+    return Text(_CALENDAR_ENDS, {"day": known_until.isoformat()}) if calendar_ends_soon(known_until, today) else None

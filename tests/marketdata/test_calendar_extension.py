@@ -8,19 +8,7 @@ from marketdata.calendar_rules import check_extension
 from marketdata.exceptions import BadCalendar
 from marketdata.models import TradingDay
 from marketdata.trading_days import extend_calendar, installed_calendar, last_known_day
-
-# New Year, a Spring Festival, May and October: 19 weekdays without trading, as in a usual year.
-HOLIDAYS = {
-    (1, 1),
-    *((2, day) for day in range(5, 13)),
-    *((5, day) for day in range(1, 6)),
-    *((10, d) for d in range(1, 8)),
-}
-
-
-def open_days_of(year: int) -> list[date]:
-    days = (date(year, 1, 1) + timedelta(days=number) for number in range(366))
-    return [day for day in days if day.year == year and day.weekday() < 5 and (day.month, day.day) not in HOLIDAYS]
+from tests.sources.standin.exchange_days import open_days_of
 
 
 @pytest.fixture

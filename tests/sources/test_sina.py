@@ -20,7 +20,7 @@ from importer.sources.fetching import FetchContext, fetching
 from marketdata.trading_days import extend_calendar
 from tests.sources.expected import expected_bars, same_bars
 from tests.sources.standin import StandIn
-from tests.sources.standin.bars import sessions
+from tests.sources.standin.exchange_days import open_days_of, published_days
 
 START, END = date(2024, 1, 1), date(2024, 6, 28)
 
@@ -147,7 +147,8 @@ def test_who_waits_for_the_decoder_does_not_wait_for_ever(standin: StandIn) -> N
 def test_the_published_calendar_is_the_exchanges(standin: StandIn) -> None:
     published = published_trading_days()
     # AKShare adds a day that Sina's list lacks.
-    assert published == [date(1992, 5, 4), *sessions()]
+    assert published == published_days()
+    assert extend_calendar(published) == len(open_days_of(2027))
 
 
 def test_a_truncated_calendar_is_wrong_without_an_error_and_not_stored(standin: StandIn) -> None:
@@ -155,7 +156,7 @@ def test_a_truncated_calendar_is_wrong_without_an_error_and_not_stored(standin: 
 
     standin.fault("truncated", path="klc_td_sh")
     days = published_trading_days()
-    assert days[1:] != list(sessions())
+    assert days != published_days()
     with pytest.raises(BadCalendar):
         extend_calendar(days)
 

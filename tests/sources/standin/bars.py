@@ -97,11 +97,15 @@ def newest_finished_session() -> date:
 
 @lru_cache(maxsize=1)
 def sessions() -> Sequence[date]:
+    return recorded_days(FIRST_SESSION)
+
+
+def recorded_days(since: date) -> list[date]:
     """Return the exchange's days as far as they are recorded."""
     with warnings.catch_warnings():
         # The library's own use of pandas, not ours.
         warnings.simplefilter("ignore")
-        calendar = XSHGExchangeCalendar(start=FIRST_SESSION, end=XSHGExchangeCalendar.bound_max())
+        calendar = XSHGExchangeCalendar(start=since, end=XSHGExchangeCalendar.bound_max())
     return [session.date() for session in calendar.sessions]
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 
 from tests.sources.standin.bars import StandInBar, sessions
 from tests.sources.standin.data_faults import NOT_A_NUMBER, faulty_bars
 from tests.sources.standin.datacenter_pages import reference
+from tests.sources.standin.exchange_days import published_days
 from tests.sources.standin.klc import encode_bars, encode_days
 from tests.sources.standin.requests_seen import Answer, Page
 
@@ -87,7 +88,9 @@ def _market_row(page: Page, symbol: str) -> dict[str, object]:
 
 
 def calendar(page: Page) -> Answer:
-    return Answer.text(f'var datelist="{encode_days(sessions())}";var KLC_TD_SH=datelist;', _SCRIPT)
+    """Every day since the exchange opened, and the next year's; one is missing, which AKShare adds."""
+    days = [day for day in published_days() if day != date(1992, 5, 4)]
+    return Answer.text(f'var datelist="{encode_days(days)}";var KLC_TD_SH=datelist;', _SCRIPT)
 
 
 @lru_cache(maxsize=64)
