@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import datetime, time
 from typing import Any
 
 from django.utils.translation import gettext_noop
@@ -13,24 +13,15 @@ from importer.exceptions import BadRequest
 from importer.models import Kind, TaskSchedule
 from importer.page_forms import source_choices
 from importer.schedule_orders import FIELDS_OF_KIND, checked_kind, order_of
-from importer.schedule_rules import PARTS, When, checked_when
+from importer.schedule_rules import PARTS, USUAL_TIME, When, checked_when
 from importer.schedule_words import WEEKDAYS
 from importer.sources.labels import label_of
 from importer.sources.registry import source_names
+from importer.task_requests import as_date
 
-USUAL_TIME = "16:30"
-
-WHENS = (
-    (When.TRADING_DAY.value, gettext_noop("Every trading day")),
-    (When.WEEKLY.value, gettext_noop("Every week")),
-    (When.ONCE.value, gettext_noop("Once")),
-    (When.CRON.value, gettext_noop("Cron expression")),
-)
-KINDS = (
-    (Kind.UPDATE.value, gettext_noop("Update")),
-    (Kind.REPAIR.value, gettext_noop("Repair")),
-    (Kind.IMPORT.value, gettext_noop("Full import")),
-)
+# The usual one first.
+KINDS = tuple((kind.value, kind.label) for kind in (Kind.UPDATE, Kind.REPAIR, Kind.IMPORT))
+_USUAL_TIME = f"{USUAL_TIME:%H:%M}"
 DAYS = tuple((str(number), name) for number, name in enumerate(WEEKDAYS, 1))
 _USUAL_SOURCE = gettext_noop("As usual")
 
@@ -41,7 +32,7 @@ class ScheduleForm:
 
     when: str = When.TRADING_DAY.value
     kind: str = Kind.UPDATE.value
-    time: str = USUAL_TIME
+    time: str = _USUAL_TIME
     weekday: str = "6"
     date: str = ""
     cron: str = ""
@@ -67,7 +58,7 @@ class ScheduleForm:
         return cls(
             when=schedule.when,
             kind=schedule.kind,
-            time=f"{schedule.at:%H:%M}" if schedule.at else USUAL_TIME,
+            time=f"{schedule.at:%H:%M}" if schedule.at else _USUAL_TIME,
             weekday=str(schedule.weekday or 6),
             date=str(schedule.day or ""),
             cron=schedule.cron,
@@ -86,12 +77,12 @@ class ScheduleForm:
         typed: dict[str, Callable[[], Any]] = {
             "time": lambda: _as_time(self.time),
             "weekday": lambda: _as_number("weekday", self.weekday),
-            "date": lambda: _as_date("date", self.date),
+            "date": lambda: as_date("date", self.date),
             "cron": lambda: self.cron or None,
             "symbols": lambda: self.symbols or None,
             "source": lambda: self.source or None,
-            "start_date": lambda: _as_date("start_date", self.start_date),
-            "end_date": lambda: _as_date("end_date", self.end_date),
+            "start_date": lambda: as_date("start_date", self.start_date),
+            "end_date": lambda: as_date("end_date", self.end_date),
             "path": lambda: self.path or None,
             "refresh": lambda: self.refresh,
             "priority": lambda: _as_number("priority", self.priority or "0"),
@@ -107,13 +98,6 @@ def _as_time(text: str) -> time | None:
         return datetime.strptime(text[:5], "%H:%M").time() if text else None  # noqa: DTZ007
     except ValueError as error:
         raise BadRequest("time", gettext_noop("“%(value)s” is not a time of day. Write it as 16:30."), value=text) from error  # fmt: skip  # noqa: E501
-
-
-def _as_date(field: str, text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError as error:
-        raise BadRequest(field, gettext_noop("“%(value)s” is not a date. Write it as 2024-12-25."), value=text) from error  # fmt: skip  # noqa: E501
 
 
 def _as_number(field: str, text: str) -> int:

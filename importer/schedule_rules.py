@@ -18,6 +18,8 @@ from django.utils.translation import gettext_noop
 from importer.exceptions import BadRequest
 from marketdata.trading_days import EXCHANGE_TIME, Calendar
 
+# Half an hour after the bars of a day are final.
+USUAL_TIME = time(16, 30)
 CRON_FIELDS = 5
 CRON_LONGEST = 100
 # croniter also takes random and hashed values (R, H), whose meaning nobody could read off the expression.

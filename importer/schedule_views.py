@@ -18,8 +18,9 @@ from importer.dispatch import dispatch_soon
 from importer.exceptions import BadRequest, UnknownSchedule
 from importer.models import TaskSchedule
 from importer.page_data import workers
-from importer.page_schedule_form import DAYS, KINDS, WHENS, ScheduleForm, schedule_sources
+from importer.page_schedule_form import DAYS, KINDS, ScheduleForm, schedule_sources
 from importer.page_schedules import daily_line, line_of, schedule_page
+from importer.schedule_rules import When
 from importer.task_requests import Submission
 from importer.task_words import request_text
 from marketdata.texts import ExplainedError
@@ -149,7 +150,7 @@ def _change_page(
 def _form_context(form: ScheduleForm, error: ExplainedError | None) -> dict[str, Any]:
     return {
         "form": form,
-        "whens": WHENS,
+        "whens": When.choices,
         "kinds": KINDS,
         "days": DAYS,
         "sources": schedule_sources(form),

@@ -106,7 +106,7 @@ def build_request(
     checked_path = _checked_path(path, trusted=trusted_path)
     local = _check_source(source_name, checked_path)
     newest = newest_finished_day(now)
-    first, last, note = _checked_dates(_as_date("start_date", start), _as_date("end_date", end), newest, now)
+    first, last, note = _checked_dates(as_date("start_date", start), as_date("end_date", end), newest, now)
     if kind == Kind.IMPORT and first is None and not local:
         first = DEFAULT_START
         if last < first:
@@ -289,7 +289,8 @@ def _checked_dates(
     return start, end, note
 
 
-def _as_date(field: str, value: date | str | None) -> date | None:
+def as_date(field: str, value: date | str | None) -> date | None:
+    """Return the date; None where none was given. Raises BadRequest, with the field."""
     if value is None or value == "":
         return None
     if isinstance(value, date):

@@ -19,13 +19,10 @@ from importer.management.following import asker
 from importer.management.tables import table_lines
 from importer.models import Kind, TaskSchedule
 from importer.schedule_orders import order_of
-from importer.schedule_rules import When
-from importer.schedule_words import last_text, note_text, order_text, rule_text, upcoming
+from importer.schedule_rules import USUAL_TIME, When
+from importer.schedule_words import WEEKDAYS, last_text, note_text, order_text, rule_text, upcoming
 from importer.task_words import request_text
 from marketdata.trading_days import known_calendar
-
-USUAL_TIME = time(16, 30)
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 class Command(ExplainingCommand):
@@ -195,8 +192,7 @@ def _date_or_nothing(text: str) -> date | str:
 
 
 def _weekday(text: str) -> int:
-    found = [number for number, name in enumerate(WEEKDAYS, 1) if text == str(number) or name == text.lower()]
-    short = [number for number, name in enumerate(WEEKDAYS, 1) if name[:3] == text.lower()]
-    if not (found or short):
-        raise ArgumentTypeError(_("“%(text)s” is not a weekday. Write it as saturday, or 6.") % {"text": text})
-    return (found or short)[0]
+    for number, name in enumerate(map(str.lower, WEEKDAYS), 1):
+        if text.lower() in (str(number), name, name[:3]):
+            return number
+    raise ArgumentTypeError(_("“%(text)s” is not a weekday. Write it as saturday, or 6.") % {"text": text})
