@@ -50,7 +50,6 @@ class ImportTaskAdmin(ReadOnlyAdmin):
         "total", "done", "failed", "skipped", "rows_written", "stocks_per_second", "requested_action", "action_by",
         "waiting_until", "created_at", "planned_at", "started_at", "finished_at", "heartbeat_at", "fingerprint",
     )  # fmt: skip
-    readonly_fields = fields
     actions = ("cancel", "pause", "resume", "retry", "raise_priority", "lower_priority", "clear")
 
     class Media:
@@ -170,7 +169,6 @@ class FailureAdmin(ReadOnlyAdmin):
     search_fields = ("symbol",)
     show_full_result_count = False
     fields = ("task", "at", "symbol", "source", "code", "sentence", "attempts", "finding")
-    readonly_fields = fields
 
     @admin.display(description=gettext_lazy("reason"))
     def sentence(self, failure: Failure) -> str:
@@ -187,7 +185,6 @@ class TransitionAdmin(ReadOnlyAdmin):
     list_filter = ("new", "at")
     show_full_result_count = False
     fields = ("task", "at", "old", "new", "sentence", "by")
-    readonly_fields = fields
 
     @admin.display(description=gettext_lazy("reason"))
     def sentence(self, transition: Transition) -> str:
@@ -206,7 +203,6 @@ class LaneSlotAdmin(ReadOnlyAdmin):
 class HostAdmin(ReadOnlyAdmin):
     list_display = ("name", "workers", "seen_at", "started_at", "restarts", "version", "sentence")
     fields = ("name", "workers", "pid", "seen_at", "started_at", "restarts", "version", "sentence")
-    readonly_fields = fields
 
     @admin.display(description=gettext_lazy("trouble"))
     def sentence(self, host: Host) -> str:

@@ -39,7 +39,6 @@ class TaskScheduleAdmin(ReadOnlyAdmin):
         "title", "when_text", "what", "next_text", "last", "task_link", "paused", "due_at", "last_run_at",
         "last_meant_at", "order_values", "created_by", "created_at", "revision", "fingerprint",
     )  # fmt: skip
-    readonly_fields = fields
     actions = ("pause", "resume", "run_now")
 
     @admin.display(description=gettext_lazy("schedule"))

@@ -46,6 +46,20 @@ class Action(models.TextChoices):
     STEP_ASIDE = "step_aside", _("step aside")
 
 
+class Reasoned(models.Model):
+    """A row with a reason, which is kept as a Text and read in the reader's language."""
+
+    reason_id = models.TextField(blank=True)
+    reason_values = models.JSONField(default=dict)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def reason(self) -> str:
+        return str(Text(self.reason_id, self.reason_values))
+
+
 class ImportTask(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)
@@ -208,7 +222,7 @@ class Seal(models.Model):
         return self.version
 
 
-class Transition(models.Model):
+class Transition(Reasoned):
     """One change of a task's state: what, why, who, from where, when."""
 
     task = models.ForeignKey(
@@ -216,8 +230,6 @@ class Transition(models.Model):
     )
     old = models.CharField(_("old state"), max_length=10, choices=Status, blank=True)
     new = models.CharField(_("new state"), max_length=10, choices=Status)
-    reason_id = models.TextField(blank=True)
-    reason_values = models.JSONField(default=dict)
     by = models.CharField(_("by"), max_length=80, blank=True)
     at = models.DateTimeField(_("at"), auto_now_add=True)
 
@@ -229,12 +241,8 @@ class Transition(models.Model):
     def __str__(self) -> str:
         return f"{self.task_id} {self.old} → {self.new}"
 
-    @property
-    def reason(self) -> str:
-        return str(Text(self.reason_id, self.reason_values))
 
-
-class Failure(models.Model):
+class Failure(Reasoned):
     """A stock (or a row of it) that was not stored, with the reason; ``finding`` ones do not fail the stock."""
 
     task = models.ForeignKey(
@@ -243,8 +251,6 @@ class Failure(models.Model):
     symbol = models.CharField(_("symbol"), max_length=9)
     source = models.CharField(_("source"), max_length=40, blank=True)
     code = models.CharField(_("code"), max_length=30)
-    reason_id = models.TextField(blank=True)
-    reason_values = models.JSONField(default=dict)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=1)
     finding = models.BooleanField(_("finding"), default=False)
     at = models.DateTimeField(_("at"), auto_now_add=True)
@@ -257,10 +263,6 @@ class Failure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.symbol} {self.code}"
-
-    @property
-    def reason(self) -> str:
-        return str(Text(self.reason_id, self.reason_values))
 
 
 class SnapshotPart(models.Model):
@@ -293,7 +295,7 @@ class Breaker(models.TextChoices):
     HALF_OPEN = "half_open", _("being tried again")
 
 
-class SourceState(models.Model):
+class SourceState(Reasoned):
     """The shared pace and circuit breaker of one source, for all workers on all hosts."""
 
     source = models.CharField(_("source"), max_length=12, primary_key=True)
@@ -304,8 +306,6 @@ class SourceState(models.Model):
     opened_times = models.PositiveSmallIntegerField(_("rests in a row"), default=0)
     probe_until = models.DateTimeField(_("tried again until"), null=True, blank=True)
     refusals = models.PositiveIntegerField(_("refusals in a row"), default=0)
-    reason_id = models.TextField(blank=True)
-    reason_values = models.JSONField(default=dict)
     counted_on = models.DateField(_("counted on"), null=True, blank=True)
     requests_today = models.PositiveIntegerField(_("requests today"), default=0)
     requests = models.BigIntegerField(_("requests"), default=0)
@@ -322,10 +322,6 @@ class SourceState(models.Model):
     def __str__(self) -> str:
         return self.source
 
-    @property
-    def reason(self) -> str:
-        return str(Text(self.reason_id, self.reason_values))
-
 
 class Outcome(models.TextChoices):
     """What became of a schedule's last run."""
@@ -336,12 +332,13 @@ class Outcome(models.TextChoices):
     REFUSED = "refused", _("could not start")
 
 
-class TaskSchedule(models.Model):
+class TaskSchedule(Reasoned):
     """A schedule: when, and what. Only ``schedules.py`` and ``schedule_firing.py`` change it.
 
     ``bell`` is django-q2's row: it rings, once a minute, from ``due_at`` on until that is moved. ``due_at`` is the
     moment of the rule for which the next run is meant, null while paused and after the last run. ``revision``
-    counts the edits and runs by hand. ``order_values`` is what an Order keeps.
+    counts the edits and runs by hand. ``order_values`` is what an Order keeps. ``reason``: why the last run could
+    not start.
     """
 
     bell = models.OneToOneField(
@@ -365,8 +362,6 @@ class TaskSchedule(models.Model):
     last_run_at = models.DateTimeField(_("last run"), null=True, blank=True)
     last_meant_at = models.DateTimeField(_("last run was meant for"), null=True, blank=True)
     last_outcome = models.CharField(_("last result"), max_length=8, choices=Outcome, default=Outcome.NONE, blank=True)
-    reason_id = models.TextField(blank=True)
-    reason_values = models.JSONField(default=dict)
     created_by = models.CharField(_("made by"), max_length=80, blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
@@ -381,8 +376,3 @@ class TaskSchedule(models.Model):
     @property
     def rule(self) -> Rule:
         return Rule(When(self.when), self.at, self.weekday, self.day, self.cron)
-
-    @property
-    def reason(self) -> str:
-        """Why the last run could not start."""
-        return str(Text(self.reason_id, self.reason_values))

@@ -28,7 +28,6 @@ class StockAdmin(ReadOnlyAdmin):
         "symbol", "former_symbol", "name", "exchange", "board", "listed_on", "delisted_on", "bars", "first_bar",
         "last_bar", "covered_from", "covered_until",
     )  # fmt: skip
-    readonly_fields = fields
     show_full_result_count = False
 
     @admin.display(description=gettext_lazy("bars"), ordering="bar_count")

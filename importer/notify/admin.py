@@ -17,7 +17,6 @@ class NoticeAdmin(ReadOnlyAdmin):
     list_filter = ("event", "created_at")
     show_full_result_count = False
     fields = ("created_at", "event", "sentence", "task", "key", "shared_at")
-    readonly_fields = fields
 
     @admin.display(description=gettext_lazy("message"))
     def sentence(self, notice: Notice) -> str:
