@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 
 from importer.models import Breaker, SourceState
-from importer.pace_rules import Health, Pace, after_successes
+from importer.pace_rules import Health, Pace, after_probe, after_successes
 from marketdata.texts import Text
 
 EXCHANGE_TIME = ZoneInfo("Asia/Shanghai")
@@ -57,7 +57,8 @@ def count_successes(row: SourceState, pace: Pace | None, count: int, now: dateti
         row.requests_today = count + (row.requests_today if row.counted_on == exchange_date(now) else 0)
         row.counted_on = exchange_date(now)
     elif closing or row.breaker == Breaker.CLOSED:
-        store_health(row, after_successes(health_of(row), pace, count))
+        health = after_successes(health_of(row), pace, count)
+        store_health(row, after_probe(health, pace, now) if row.breaker == Breaker.HALF_OPEN else health)
 
 
 def count_request(row: SourceState, now: datetime) -> None:

@@ -211,6 +211,14 @@ def after_successes(health: Health, pace: Pace, count: int) -> Health:
     )
 
 
+def after_probe(health: Health, pace: Pace, now: datetime) -> Health:
+    """Return the state with the next slot a gap away: the probe may have been sent long after its own slot."""
+    earliest = now + timedelta(seconds=pace.shortest)
+    if health.next_slot_at is not None and health.next_slot_at >= earliest:
+        return health
+    return replace(health, next_slot_at=earliest)
+
+
 def after_trouble(health: Health, pace: Pace, rest: Rest, trouble: Trouble, now: datetime, label: str) -> Health:
     """Return the state after a request that went wrong: the gap widens at once, and the breaker may open.
 

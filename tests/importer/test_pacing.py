@@ -311,6 +311,18 @@ def test_an_answer_to_the_probe_closes_the_breaker() -> None:
     assert pacing.can_ask("eastmoney")
 
 
+def test_after_the_answer_to_a_probe_that_was_sent_late_the_next_slot_is_a_gap_away() -> None:
+    refuse()
+    end_the_rest()
+    pacing.take_slot("eastmoney")
+    SourceState.objects.update(next_slot_at=db_now() - timedelta(seconds=5))
+    answered = db_now()
+    pacing.report_success("eastmoney")
+    following = state().next_slot_at
+    assert following is not None
+    assert following >= answered + timedelta(seconds=settings.PACE_MIN)
+
+
 def test_a_refused_probe_opens_the_breaker_for_longer() -> None:
     refuse()
     end_the_rest()
