@@ -26,9 +26,8 @@ from importer.snapshot_due import PROBES, Lacking, lacking, snapshot_is_due
 from importer.sources.registry import AUTO, SOURCES, auto_order, get_source
 from importer.status import Space, space
 from importer.task_requests import DEFAULT_START, TaskRequest
-from marketdata.exceptions import BadSymbol
 from marketdata.models import Stock
-from marketdata.symbols import parse_symbol
+from marketdata.symbols import share_symbol
 from marketdata.texts import ExplainedError
 from marketdata.trading_days import FIRST_DAY, known_calendar, previous_trading_day
 
@@ -253,21 +252,13 @@ def _files_below(path: Path) -> Iterator[Path]:
 
 def _bars_in(file: Path) -> float:
     size_of_bar = BYTES_OF_A_BAR_IN_FILES.get(file.suffix.lower())
-    if size_of_bar is None or (file.suffix.lower() == ".day" and not _is_of_a_stock(file.stem)):
+    if size_of_bar is None or (file.suffix.lower() == ".day" and share_symbol(file.stem) is None):
         return 0.0
     try:
         return file.stat().st_size / size_of_bar
     except OSError:
         # It was there a moment ago; the import will say what it finds.
         return 0.0
-
-
-def _is_of_a_stock(name: str) -> bool:
-    try:
-        parse_symbol(name)
-    except BadSymbol:
-        return False
-    return True
 
 
 def _gigabytes(count: int) -> str:

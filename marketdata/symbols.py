@@ -89,6 +89,14 @@ def parse_symbol(text: str) -> str:
     return f"{code}.{exchange}"
 
 
+def share_symbol(text: str) -> str | None:
+    """Return the canonical form as ``parse_symbol`` does; None for what is no A-share."""
+    try:
+        return parse_symbol(text)
+    except BadSymbol:
+        return None
+
+
 def parse_symbols(symbols: str | Iterable[str]) -> list[str]:
     """Return canonical symbols in the order given, each once.
 

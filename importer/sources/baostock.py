@@ -22,8 +22,7 @@ from importer.sources.base import BAR_COLUMNS, BadData, ListedStock, SourceUnava
 from importer.sources.frames import another_stock, canonical, no_bars, require_columns
 from importer.sources.labels import label_of
 from importer.sources.rows import EXACT, Precision
-from marketdata.exceptions import BadSymbol
-from marketdata.symbols import board_of, parse_symbol, vendor_symbol
+from marketdata.symbols import board_of, share_symbol, vendor_symbol
 from marketdata.texts import Text, sentence, word
 from marketdata.trading_days import known_calendar
 
@@ -120,11 +119,8 @@ def _rows(answer: Any) -> pd.DataFrame:
 
 def _stock(row: dict[Any, Any]) -> ListedStock | None:
     """Return a row's stock; None for an index, a fund, a bond or a B-share."""
-    if row["type"] != _A_STOCK:
-        return None
-    try:
-        symbol = parse_symbol(row["code"])
-    except BadSymbol:
+    symbol = share_symbol(row["code"])
+    if row["type"] != _A_STOCK or symbol is None:
         return None
     return ListedStock(
         symbol,

@@ -15,7 +15,7 @@ from pyarrow import ArrowException
 from importer.sources.base import BAR_COLUMNS, BadData, SourceUnavailable
 from importer.sources.labels import label_of
 from marketdata.exceptions import BadSymbol
-from marketdata.symbols import parse_symbol
+from marketdata.symbols import parse_symbol, share_symbol
 from marketdata.texts import word
 
 LABEL = label_of("files")
@@ -84,10 +84,7 @@ class Layout:
 
 def symbol_in_name(file: Path) -> str | None:
     """Return the symbol that a file is named by, if it is: 600977.SH.csv, sh600977.csv, SH#600977.txt."""
-    try:
-        return parse_symbol(file.stem.replace("#", ""))
-    except BadSymbol:
-        return None
+    return share_symbol(file.stem.replace("#", ""))
 
 
 def read_layout(file: Path) -> Layout:

@@ -18,8 +18,7 @@ from importer.sources.arrays import Dates, Floats
 from importer.sources.base import BAR_COLUMNS, BadData, SourceUnavailable
 from importer.sources.compact_dates import dates_of_numbers, dates_of_texts
 from importer.sources.file_formats import LABEL, SYMBOL_COLUMN, UNREADABLE, Kind, Layout
-from marketdata.exceptions import BadSymbol
-from marketdata.symbols import parse_symbol
+from marketdata.symbols import share_symbol
 from marketdata.texts import word
 
 RECORD = np.dtype([("date", "<M8[D]"), *((name, "<f8") for name in BAR_COLUMNS[1:])])
@@ -147,11 +146,8 @@ def _part(table: pa.Table) -> Part:
 
 def _symbol(value: object) -> str | None:
     text = str(value).strip()
-    try:
-        # Spreadsheets turn 000001 into 1.
-        return parse_symbol(text.zfill(6) if text.isdigit() else text)
-    except BadSymbol:
-        return None
+    # Spreadsheets turn 000001 into 1.
+    return share_symbol(text.zfill(6) if text.isdigit() else text)
 
 
 def _numbers(column: pa.ChunkedArray) -> Floats:

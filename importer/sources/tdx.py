@@ -20,8 +20,7 @@ from importer.exceptions import BadRequest
 from importer.sources.base import BadData, ListedStock, SourceUnavailable, UnknownSymbol
 from importer.sources.compact_dates import dates_of_numbers, outside
 from importer.sources.labels import label_of
-from marketdata.exceptions import BadSymbol
-from marketdata.symbols import board_of, parse_symbol, vendor_symbol
+from marketdata.symbols import board_of, share_symbol, vendor_symbol
 from marketdata.texts import word
 
 RECORD = np.dtype(
@@ -110,11 +109,9 @@ class Tdx:
     def _symbols(self) -> Iterator[str]:
         for folder in self._folders:
             for file in folder.glob("*.day"):
-                try:
-                    yield parse_symbol(file.stem)
-                except BadSymbol:
-                    # Indexes, funds, bonds and B-shares lie beside the stocks.
-                    continue
+                # Indexes, funds, bonds and B-shares lie beside the stocks.
+                if (symbol := share_symbol(file.stem)) is not None:
+                    yield symbol
 
 
 def _day_folders(path: Path) -> list[Path]:

@@ -31,8 +31,7 @@ from importer.sources.tdx_wire import BARS_AT_ONCE, MARKETS, NAME, Bars
 from importer.sources.units import shares_factor
 from marketdata.actions import ListedAction
 from marketdata.adjustment import Action
-from marketdata.exceptions import BadSymbol
-from marketdata.symbols import board_of, parse_symbol, vendor_symbol
+from marketdata.symbols import board_of, share_symbol, vendor_symbol
 from marketdata.texts import word
 from marketdata.trading_days import trading_days
 
@@ -175,11 +174,8 @@ def _list_page(market: int, start: int) -> list[tuple[str, str]]:
 
 def _stock(code: str, exchange: str, name: str) -> ListedStock | None:
     """Return an A-share; None for an index, a fund, a bond or a B-share."""
-    try:
-        symbol = parse_symbol(f"{code}.{exchange}")
-    except BadSymbol:
-        return None
-    return ListedStock(symbol, name=name, board=board_of(symbol).value)
+    symbol = share_symbol(f"{code}.{exchange}")
+    return ListedStock(symbol, name=name, board=board_of(symbol).value) if symbol is not None else None
 
 
 def _days_since(start: date | None) -> int | None:

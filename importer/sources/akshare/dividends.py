@@ -27,8 +27,7 @@ from importer.sources.frames import require_columns
 from importer.sources.gate_adapter import Passage
 from marketdata.actions import ListedAction
 from marketdata.adjustment import Action
-from marketdata.exceptions import BadSymbol
-from marketdata.symbols import parse_symbol, vendor_symbol
+from marketdata.symbols import share_symbol, vendor_symbol
 from marketdata.trading_days import next_trading_day
 
 NAME = "datacenter"
@@ -115,7 +114,7 @@ def _rights() -> list[Distribution]:
     frame = _call(akshare.stock_pg_em, list(_RIGHTS.values()))
     found = []
     for row in frame.to_dict("records"):
-        symbol, paid_until = _symbol(row[_RIGHTS["code"]]), row[_RIGHTS["paid_until"]]
+        symbol, paid_until = share_symbol(str(row[_RIGHTS["code"]])), row[_RIGHTS["paid_until"]]
         ratio, price = _RATIO.match(str(row[_RIGHTS["ratio"]])), _number(row[_RIGHTS["price"]])
         if symbol is None or not isinstance(paid_until, date) or pd.isna(paid_until) or ratio is None or price <= 0:
             continue
@@ -131,7 +130,7 @@ def _distributions(
 ) -> Iterator[Distribution]:
     for row in rows:
         code, period = key(row)
-        symbol, ex_date = _symbol(code), row[_EX_DATE]
+        symbol, ex_date = share_symbol(str(code)), row[_EX_DATE]
         cash, new = _number(row[_CASH]) / 10, _number(row[_NEW]) / 10
         if symbol is None or not isinstance(ex_date, date) or pd.isna(ex_date) or not isinstance(period, date):
             continue
@@ -162,13 +161,6 @@ def _is_nothing(passage: Passage) -> bool:
     except ValueError:
         return False
     return isinstance(answer, dict) and "result" in answer and answer["result"] is None
-
-
-def _symbol(code: object) -> str | None:
-    try:
-        return parse_symbol(str(code))
-    except BadSymbol:
-        return None
 
 
 def _number(value: Any) -> float:

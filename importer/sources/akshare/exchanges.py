@@ -20,8 +20,7 @@ from importer.sources.akshare.calls import asking
 from importer.sources.base import BadData, Banned, ListedStock, SourceError, SourceUnavailable
 from importer.sources.frames import require_columns
 from importer.sources.labels import label_of
-from marketdata.exceptions import BadSymbol
-from marketdata.symbols import board_of, parse_symbol
+from marketdata.symbols import board_of, share_symbol
 from marketdata.texts import word
 
 logger = logging.getLogger(__name__)
@@ -133,10 +132,9 @@ def _fetch(published: _List) -> list[ListedStock]:
 def _stock(published: _List, row: dict[Hashable, Any]) -> ListedStock | None:
     """Return a row's stock; None for what is no A-share (B-shares are on the lists of delisted companies)."""
     # AKShare leaves the codes of a sheet with ten rows or fewer as pandas has read them: 000001 is the number 1.
-    code = str(row[published.code]).removesuffix(".0").zfill(6)
-    try:
-        symbol = parse_symbol(f"{code}.{published.exchange}")
-    except BadSymbol:
+    code = str(row[published.code]).removesuffix(".0")
+    symbol = share_symbol(f"{code.zfill(6)}.{published.exchange}")
+    if symbol is None:
         return None
     name = row[published.stock_name]
     return ListedStock(

@@ -13,11 +13,9 @@ import numpy as np
 import pandas as pd
 
 from importer.sources.akshare.calls import asking
-from importer.sources.base import SNAPSHOT_COLUMNS
-from importer.sources.frames import require_columns
+from importer.sources.akshare.market_rows import stock_rows
 from importer.sources.units import shares_factor
-from marketdata.exceptions import BadSymbol
-from marketdata.symbols import Board, board_of, parse_symbol
+from marketdata.symbols import Board, board_of
 
 SHARES_PER_LOT = 100
 # Beijing has three pages, the others more than twenty each: what is quick comes first.
@@ -26,17 +24,6 @@ PAGES: Mapping[str, Callable[[], pd.DataFrame]] = {
     "SZ": akshare.stock_sz_a_spot_em,
     "SH": akshare.stock_sh_a_spot_em,
 }
-_COLUMNS = {
-    "代码": "code",
-    "名称": "name",
-    "今开": "open",
-    "最高": "high",
-    "最低": "low",
-    "最新价": "close",
-    "成交量": "volume",
-    "成交额": "amount",
-    "昨收": "prev_close",
-}
 _DOUBTFUL_BOARDS = (Board.STAR, Board.BEIJING)
 
 
@@ -44,24 +31,11 @@ def market_part(source: str, day: date, part: str) -> pd.DataFrame:
     """Return one exchange's rows in SNAPSHOT_COLUMNS. Raises what ``asking`` raises, and BadData."""
     with asking(source, part):
         answer = PAGES[part]()
-    require_columns(answer, list(_COLUMNS), source, part)
-    rows = answer.rename(columns=_COLUMNS)
-    rows["symbol"] = [_symbol(f"{code}.{part}") for code in rows["code"]]
-    rows = rows[rows["symbol"].notna()].reset_index(drop=True)
-    for name in SNAPSHOT_COLUMNS[2:]:
-        rows[name] = pd.to_numeric(rows[name], errors="coerce").astype(float)
+    rows = stock_rows(answer, source, part)
     rows["amount"] = rows["amount"].round(2)
     doubtful = np.array([board_of(symbol) in _DOUBTFUL_BOARDS for symbol in rows["symbol"]], dtype=bool)
     for group, others in ((doubtful, (1.0,)), (~doubtful, ())):
         shown = rows[group].assign(date=pd.Timestamp(day))
         factor = shares_factor(shown, float(SHARES_PER_LOT), others) if len(shown) else float(SHARES_PER_LOT)
         rows.loc[group, "volume"] *= factor
-    return rows[list(SNAPSHOT_COLUMNS)]
-
-
-def _symbol(text: str) -> str | None:
-    """Return the canonical symbol; None for what is no A-share."""
-    try:
-        return parse_symbol(text)
-    except BadSymbol:
-        return None
+    return rows
