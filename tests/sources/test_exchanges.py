@@ -3,6 +3,8 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import akshare
+import pandas as pd
 import pytest
 
 from importer.sources.akshare.eastmoney import Eastmoney
@@ -50,6 +52,14 @@ def test_a_short_sheet_of_shenzhen_loses_no_leading_zeros(standin: StandIn, tmp_
         listed = {symbol for symbol in small.market.listed() if symbol.endswith("SZ")}
         assert len(listed) <= 10, "AKShare pads the codes of longer lists"
         assert {"000001.SZ", "002594.SZ"} <= listed <= set(by_symbol())
+
+
+def test_a_row_of_a_sheet_without_a_code_is_no_stock(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    # So AKShare gives the row of a company that has B-shares only.
+    without = pd.DataFrame({"A股代码": [""], "A股简称": [""], "A股上市日期": [""]})
+    monkeypatch.setattr(akshare, "stock_info_sz_name_code", lambda symbol: without)
+    with pytest.raises(BadData, match="list of SZ is empty"):
+        listed_stocks()
 
 
 def test_b_shares_are_not_listed(standin: StandIn) -> None:

@@ -133,7 +133,7 @@ def _stock(published: _List, row: dict[Hashable, Any]) -> ListedStock | None:
     """Return a row's stock; None for what is no A-share (B-shares are on the lists of delisted companies)."""
     # AKShare leaves the codes of a sheet with ten rows or fewer as pandas has read them: 000001 is the number 1.
     code = str(row[published.code]).removesuffix(".0")
-    symbol = share_symbol(f"{code.zfill(6)}.{published.exchange}")
+    symbol = share_symbol(f"{code.zfill(6) if code.isdigit() else code}.{published.exchange}")
     if symbol is None:
         return None
     name = row[published.stock_name]
