@@ -175,11 +175,15 @@ def _nothing(symbol: str, tried: _Tried) -> NoSourceAnswered | AllSourcesRest:
         rests = Text(gettext_noop("%(source)s rests after refusing requests."), {"source": word(label_of(name))})
         refusals.append(Refusal(name, Banned.code, rests))
     attempts = max(1, tried.attempts)
+    later = db_now() + timedelta(seconds=settings.BREAKER_FIRST_REST)
     if tried.resting:
-        limit = PUT_OFF_FOR_REST if answered else None
-        return NoSourceAnswered(refusals, attempts, ask_again=_next_try(tried.resting), put_off_at_most=limit)
+        next_try = _next_try(tried.resting)
+        if answered:
+            return NoSourceAnswered(refusals, attempts, ask_again=next_try, put_off_at_most=PUT_OFF_FOR_REST)
+        # Who was merely silent may have it sooner than who rests for an hour.
+        ask_again = min(next_try, later) if tried.silent else next_try
+        return NoSourceAnswered(refusals, attempts, ask_again=ask_again, put_off_at_most=None)
     if tried.silent:
-        later = db_now() + timedelta(seconds=settings.BREAKER_FIRST_REST)
         return NoSourceAnswered(refusals, attempts, ask_again=later, put_off_at_most=PUT_OFF_FOR_SILENCE)
     return NoSourceAnswered(refusals, attempts)
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
+from django.conf import settings
 
 from importer import run_import, stopping
 from importer.asking import AllSourcesRest, Answer, NoSourceAnswered, ask
+from importer.dbtime import db_now
 from importer.models import Failure, ImportChunk, SourceState
 from importer.sources.akshare.eastmoney import Eastmoney
 from importer.sources.akshare.sina import Sina
 from importer.sources.akshare.tencent import Tencent
-from importer.sources.base import ListedStock, Source
+from importer.sources.base import ListedStock, Source, SourceUnavailable
 from importer.sources.fetching import FetchContext, fetching
 from marketdata.models import Bar
 from marketdata.store import save_listing
@@ -111,9 +113,9 @@ def test_a_stock_that_runs_out_of_time_opens_no_breaker(standin: StandIn) -> Non
     assert not SourceState.objects.exclude(troubles=0).exists()
 
 
-def caught(symbol: str, sources: list[Source] = ALL, **more: Any) -> NoSourceAnswered:
+def caught(symbol: str, sources: list[Source] = ALL, seconds: float = 30.0, **more: Any) -> NoSourceAnswered:
     with (
-        fetching(FetchContext(time.monotonic() + 30, lambda: False)),
+        fetching(FetchContext(time.monotonic() + seconds, lambda: False)),
         pytest.raises(NoSourceAnswered) as caught,
     ):
         ask(sources, symbol, START, END, today=END, has_history=False, **more)
@@ -142,6 +144,18 @@ def test_a_stock_whose_source_is_silent_is_put_off_twice(standin: StandIn) -> No
     error = caught("600519.SH", [Eastmoney()])
     assert error.next_try(put_off=1) is not None
     assert error.next_try(put_off=2) is None
+
+
+def test_a_stock_waits_for_a_silent_source_no_longer_than_that_one_rests_first(standin: StandIn) -> None:
+    standin.fault("429", host="eastmoney", seconds=600)
+    fetch()
+    standin.fault("502", host="sina")
+    # No time for a second turn, which would open its breaker.
+    error = caught("430047.BJ", seconds=settings.REQUEST_TIMEOUT - 1)
+    assert [refusal.source for refusal in error.refusals if refusal.code == SourceUnavailable.code] == ["sina"]
+    again = error.next_try(put_off=1000)
+    assert again is not None
+    assert again <= db_now() + timedelta(seconds=settings.BREAKER_FIRST_REST)
 
 
 def test_a_stock_that_every_source_has_answered_for_is_not_put_off(standin: StandIn) -> None:
