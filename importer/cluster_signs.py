@@ -38,6 +38,8 @@ class Cell(IntEnum):
 _CLEARED = range(Cell.SENTINEL_AT, Cell.PROGRESS)
 _HEAD = len(Cell)
 _PID, _BUSY, _WIDTH = 0, 1, 2
+# Of 19: decision 002 has what it does for the page.
+WORKER_NICENESS = 10
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,8 @@ def _name_child() -> None:
 def _worker_is_ready(**_kwargs: Any) -> None:
     if _current is not None:
         _current.take_place()
+        # Imports wait for nobody's eyes: the page and the API go first where the cores are few.
+        os.nice(WORKER_NICENESS)
         name_process("bv-idle")
 
 

@@ -80,6 +80,12 @@ def test_a_stop_does_not_wait_for_a_locked_database(installation: Installation) 
         assert is_gone(installation)
 
 
+def test_workers_leave_the_cores_to_the_page(installation: Installation) -> None:
+    installation.start_qcluster(workers=2)
+    niceness = {role: os.getpriority(os.PRIO_PROCESS, installation.process(role).pid) for role in ("idle", "cluster")}
+    assert niceness["idle"] - niceness["cluster"] == 10
+
+
 VICTIMS: dict[str, Callable[[Installation], Process]] = {
     "busy worker": lambda installation: installation.process("busy"),
     "idle worker that holds the read lock": Installation.lock_holder,
