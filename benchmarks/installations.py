@@ -71,14 +71,16 @@ class Installation:
         )
         self._wait_for_workers()
 
-    def process_ids(self) -> list[int]:
-        """Return the living processes of this installation. Linux only."""
+    def process_ids(self, *names: str) -> list[int]:
+        """Return the living processes of this installation; with ``names`` only those called so. Linux only."""
         marker = f"BARVAULT_VAR_DIR={self.environment['BARVAULT_VAR_DIR']}\0"
         found = []
         for entry in Path("/proc").iterdir():
             if not entry.name.isdecimal():
                 continue
             try:
+                if names and (entry / "comm").read_text().strip() not in names:
+                    continue
                 if marker in (entry / "environ").read_text():
                     found.append(int(entry.name))
             except (OSError, UnicodeDecodeError):
@@ -130,18 +132,14 @@ class Installation:
         return (str(row[0]), str(row[1]), str(row[2])) if row else ("", "", "")
 
     def _look_at_memory(self) -> None:
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdecimal():
-                continue
+        for pid in self.process_ids("bv-busy", "bv-idle"):
             try:
-                if (entry / "comm").read_text().strip() not in ("bv-busy", "bv-idle"):
-                    continue
-                if f"BARVAULT_VAR_DIR={self.environment['BARVAULT_VAR_DIR']}\0" not in (entry / "environ").read_text():
-                    continue
-                peak = next(line for line in (entry / "status").read_text().splitlines() if line.startswith("VmHWM"))
+                lines = Path(f"/proc/{pid}/status").read_text().splitlines()
             except OSError:
                 continue
-            self.worker_peak_mb = max(self.worker_peak_mb, int(peak.split()[1]) / 1024)
+            # One that is just ending has none.
+            peaks = [int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")]
+            self.worker_peak_mb = max([self.worker_peak_mb, *peaks])
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -17,7 +16,7 @@ from unittest import mock
 
 from benchmarks.figures import Figure, Run, benchmark
 from benchmarks.installations import Installation
-from benchmarks.update import forget_everything
+from benchmarks.update import forget_everything, led_to
 
 START, END = date(2021, 1, 4), date(2024, 12, 31)
 # The function of each source, and what its plain call takes: the symbol, the first and the last day as it wants them.
@@ -108,21 +107,14 @@ def asked_at(standin: Any, folder: Path) -> Iterator[None]:
     import certifi
     from django.test import override_settings
 
-    from importer.sources.gate_adapter import close_connections
-
     bundle = folder / "authorities.pem"
     bundle.write_text(Path(certifi.where()).read_text() + Path(standin.ca).read_text())
     with (
-        standin.redirected(),
+        led_to(standin),
         mock.patch.dict(os.environ, {"REQUESTS_CA_BUNDLE": str(bundle)}),
         override_settings(PACE_MIN=0.0, PACE_MAX=0.0001),
-        warnings.catch_warnings(),
     ):
-        # What AKShare's own lines do is not ours to mend.
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"akshare\.")
-        close_connections()
         yield
-        close_connections()
 
 
 def one_round(name: str, symbols: list[str], *, plain_first: bool) -> dict[str, float]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from statistics import median
+from typing import Any
 from unittest import mock
 
 import pandas as pd
@@ -17,6 +18,8 @@ from benchmarks.figures import Figure, Run, benchmark
 
 EVENING = timedelta(hours=16, minutes=30)
 FILLED_UNTIL = date(2024, 11, 18)
+# The day that the data sites' pages show, a Friday.
+PAGES_DAY = date(2026, 11, 20)
 
 
 @benchmark("update", "daily update of 5,400 stocks from a snapshot: our own time, without making the market up")
@@ -93,20 +96,12 @@ def update_month(run: Run) -> Iterator[Figure]:
 @benchmark("update_pages", "the same through AKShare's own paging: requests, and our CPU time")
 def update_pages(run: Run) -> Iterator[Figure]:
     from importer.models import ImportTask
-    from importer.sources.gate_adapter import close_connections
-    from tests.sources.standin import running_standin
 
-    stocks, day, before = (330 if run.quick else 5400), date(2026, 11, 20), date(2026, 11, 19)
-    with running_standin(run.folder, stocks=stocks, until=day) as standin:
-        for symbol in standin.market.listed():
-            store(symbol, list(standin.market.bars(symbol, before, before)))
-        with standin.redirected(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"akshare\.")
-            close_connections()
+    with standin_with_yesterday(run) as standin:
+        with led_to(standin):
             begin = time.process_time()
-            elapsed = perform(day, "update", source="eastmoney")
+            elapsed = perform(PAGES_DAY, "update", source="eastmoney")
             cpu = time.process_time() - begin
-            close_connections()
         task = ImportTask.objects.filter(kind="update").first()
         assert task is not None
         assert task.rows_written == len(standin.market.listed()), task.message
@@ -119,21 +114,14 @@ def update_pages(run: Run) -> Iterator[Figure]:
 
 @benchmark("update_ban", "the same when Eastmoney bans after a third of its pages: Sina's pages give the rest")
 def update_ban(run: Run) -> Iterator[Figure]:
-    from importer.sources.gate_adapter import close_connections
     from marketdata.models import Bar
-    from tests.sources.standin import running_standin
 
-    stocks, day, before = (330 if run.quick else 5400), date(2026, 11, 20), date(2026, 11, 19)
-    with running_standin(run.folder, stocks=stocks, until=day) as standin:
+    day = PAGES_DAY
+    with standin_with_yesterday(run) as standin:
         listed = standin.market.listed()
-        for symbol in listed:
-            store(symbol, list(standin.market.bars(symbol, before, before)))
         standin.fault("reset", host="82.push2.eastmoney.com", after=3 if run.quick else 20)
-        with standin.redirected(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"akshare\.")
-            close_connections()
+        with led_to(standin):
             perform(day, "update", source="auto")
-            close_connections()
         asked = {name: len(standin.arrivals(name)) for name in ("eastmoney", "sina")}
         true = {symbol: standin.market.bars(symbol, day, day)[0] for symbol in listed}
     rows = Bar.objects.filter(date=day).values_list("stock__symbol", "open", "high", "low", "close", "volume", "source")
@@ -147,6 +135,31 @@ def update_ban(run: Run) -> Iterator[Figure]:
     yield Figure("update_ban_right", right / len(listed), "", 1, ">=", detail)
     yield Figure("update_ban_requests", sum(asked.values()), "", 180, "<=", "of all sites, the actions' included")
     forget_everything()
+
+
+@contextmanager
+def standin_with_yesterday(run: Run) -> Iterator[Any]:
+    """Yield a stand-in of the data sites until PAGES_DAY, whose day before is stored already."""
+    from tests.sources.standin import running_standin
+
+    with running_standin(run.folder, stocks=330 if run.quick else 5400, until=PAGES_DAY) as standin:
+        before = PAGES_DAY - timedelta(days=1)
+        for symbol in standin.market.listed():
+            store(symbol, list(standin.market.bars(symbol, before, before)))
+        yield standin
+
+
+@contextmanager
+def led_to(standin: Any) -> Iterator[None]:
+    """Have this process ask the stand-in in place of the data sites, over connections of its own."""
+    from importer.sources.gate_adapter import close_connections
+
+    with standin.redirected(), warnings.catch_warnings():
+        # What AKShare's own lines do is not ours to mend.
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"akshare\.")
+        close_connections()
+        yield
+        close_connections()
 
 
 @contextmanager
