@@ -19,7 +19,7 @@ from importer.sources.arrays import Dates
 from importer.sources.base import BadData, Banned, Source, SourceError, SourceUnavailable, UnknownSymbol
 from importer.sources.fetching import current_context
 from importer.sources.labels import label_of
-from importer.sources.rows import EXACT
+from importer.sources.rows import precision_of
 from importer.sources.validation import Finding, validate_bars
 from marketdata.texts import ExplainedError, Text, word
 
@@ -243,7 +243,7 @@ def _ask_one(
                 start=start,
                 end=end,
                 today=today,
-                precision=getattr(source, "precision", EXACT),
+                precision=precision_of(source),
                 open_days=open_days,
             )
             off = _compare(stored, validated.frame, symbol, source)

@@ -16,7 +16,7 @@ from importer.models import ImportTask
 from importer.snapshot_parts import Piece, kept_table
 from importer.snapshot_rows import DayTable, Decision, Row, decide
 from importer.sources.registry import get_source
-from importer.sources.rows import EXACT
+from importer.sources.rows import precision_of
 from marketdata.store import Standing, standings, store_day
 from marketdata.trading_days import previous_trading_day
 
@@ -79,7 +79,7 @@ def market_day(task: ImportTask) -> MarketDay | None:
         return None
     day, pieces = date.fromisoformat(kept["day"]), _pieces(kept)
     sources = {piece.source: get_source(piece.source) for piece in pieces}
-    precision = {name: getattr(source, "precision", EXACT) for name, source in sources.items()}
+    precision = {name: precision_of(source) for name, source in sources.items()}
     return MarketDay(
         pieces=pieces,
         simulated=any(source.simulated for source in sources.values()),

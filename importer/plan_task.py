@@ -27,7 +27,7 @@ from importer.sources.base import Banned, ListedStock, Source, SourceError
 from importer.sources.labels import label_of
 from importer.sources.registry import auto_order, by_list, get_source, has_partial_list
 from importer.task_requests import DEFAULT_START, TaskRequest, request_of
-from marketdata.models import Stock
+from marketdata.listing import symbols_with_bars
 from marketdata.recoding import known_stocks
 from marketdata.store import save_listing
 from marketdata.texts import ExplainedError, Text, sentences, word
@@ -168,7 +168,7 @@ def _all_known(symbols: Sequence[str]) -> bool:
 def _stocks_with_bars(request: TaskRequest) -> list[str]:
     if request.symbols is not None:
         return list(request.symbols)
-    return list(Stock.objects.filter(bar_count__gt=0).order_by("symbol").values_list("symbol", flat=True))
+    return symbols_with_bars()
 
 
 def _meant(request: TaskRequest, listed: Iterable[ListedStock]) -> list[str]:

@@ -19,7 +19,7 @@ from importer.snapshot_taking import Taken, snapshot_sources, take_snapshot
 from importer.sources.base import ListedStock, Source, SourceError
 from importer.sources.registry import by_list
 from importer.task_requests import TaskRequest
-from marketdata.models import Stock
+from marketdata.listing import symbols_with_bars
 from marketdata.store import Standing, save_listing, standings
 from marketdata.texts import Text
 from marketdata.trading_days import EXCHANGE_TIME, previous_trading_day
@@ -58,7 +58,7 @@ def plan_update(
 
     Raises StopRequested; what was fetched is kept.
     """
-    known = standings(_symbols_with_bars())
+    known = standings(symbols_with_bars())
     lacking = [each for each in known.values() if _lacks(each, request.end)]
     if len(lacking) < WORTH_A_SNAPSHOT or all(source.local for source in sources):
         return UpdatePlan(sorted(known))
@@ -112,7 +112,7 @@ def _by_snapshot(sources: Sequence[Source], taken: Taken, previous_day: date, *,
 def _one_by_one(sources: Sequence[Source], lacking: Sequence[Standing], today: date) -> UpdatePlan:
     listed = _listed_now(sources)
     # The list may have given a stock another code.
-    known = _symbols_with_bars()
+    known = symbols_with_bars()
     new = [
         stock.symbol
         for stock in listed
@@ -144,10 +144,6 @@ def _newly_listed(taken: Taken, known: Mapping[str, Standing]) -> list[ListedSto
     if len(traded) - len(new) < WHOLE_MARKET * len(traded):
         return []
     return [ListedStock(row.symbol, name=without_mark(row.name)) for row in new]
-
-
-def _symbols_with_bars() -> list[str]:
-    return list(Stock.objects.filter(bar_count__gt=0).values_list("symbol", flat=True))
 
 
 def _lacks(standing: Standing, end: date) -> bool:

@@ -21,9 +21,10 @@ from importer.snapshot_rows import DayTable, Row, objection, probe_objection, pr
 from importer.sources.base import SnapshotSource, Source, SourceError
 from importer.sources.labels import label_of
 from importer.sources.registry import in_registry_order
-from importer.sources.rows import EXACT
+from importer.sources.rows import precision_of
 from importer.task_requests import TaskRequest
-from marketdata.models import Exchange, Stock
+from marketdata.listing import symbols_with_bars
+from marketdata.models import Exchange
 from marketdata.store import Standing
 from marketdata.store import standings as read_standings
 from marketdata.texts import Text, sentence, word
@@ -88,7 +89,7 @@ def take_snapshot(
             break
         tables, failed = _parts(source, wanted, day, now)
         if follow_names(tables.values(), simulated=source.simulated):
-            standings = read_standings(list(Stock.objects.filter(bar_count__gt=0).values_list("symbol", flat=True)))
+            standings = read_standings(symbols_with_bars())
         for part in wanted:
             for exchange in _exchanges(source, part):
                 if exchange in proven:
@@ -160,7 +161,7 @@ def _parts(
                     reasons[part] = error.text
                     continue
                 rows = keep_part(source.name, day, part, frame, taken_at=now())
-            tables[part] = read_table(rows, day=day, precision=getattr(source, "precision", EXACT))
+            tables[part] = read_table(rows, day=day, precision=precision_of(source))
             reasons.pop(part, None)
     return tables, reasons
 

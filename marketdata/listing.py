@@ -100,6 +100,11 @@ def follow_codes(listed: Iterable[Listed]) -> bool:
         return set(follow_listing(listed).values()) != before
 
 
+def symbols_with_bars() -> list[str]:
+    """Return the symbols of the stocks that have bars, by symbol."""
+    return list(Stock.objects.filter(bar_count__gt=0).order_by("symbol").values_list("symbol", flat=True))
+
+
 def ensure_stocks(symbols: Iterable[str]) -> dict[str, int]:
     """Return the id of each stock, by canonical symbol; make those that are not there. Raises BadSymbol.
 

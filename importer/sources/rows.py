@@ -34,6 +34,12 @@ class Precision:
 EXACT = Precision()
 
 
+def precision_of(source: object) -> Precision:
+    """Return how exactly a source tells its numbers: its ``precision``, if it has one."""
+    precision: Precision = getattr(source, "precision", EXACT)
+    return precision
+
+
 @dataclass(frozen=True)
 class Rows:
     """The columns of a frame: ``date`` datetime64[D] (NaT: not a date), all others float64 (NaN: not a number)."""
