@@ -109,16 +109,9 @@ def _missing(request: TaskRequest, stock: Stock, bars: BarColumns, open_days: Da
     first = min(start, life[0])
     absent = absent_days(stock.pk, first, end)
     repaired = quality.days_without_bar(open_days, bars.days, first, end, absent=absent)
-    covered = _covered(stock)
-    missing = quality.days_without_bar(open_days, bars.days, first, end, absent=absent, covered=covered)
+    missing = quality.days_without_bar(repaired, bars.days, first, end, covered=stock.covered)
     suspended = (repaired >= np.datetime64(start)).sum() - (missing >= np.datetime64(start)).sum()
     return missing, int(suspended)
-
-
-def _covered(stock: Stock) -> tuple[date, date] | None:
-    if stock.covered_from is None or stock.covered_until is None:
-        return None
-    return stock.covered_from, stock.covered_until
 
 
 def _faults(bars: BarColumns, today: date, open_days: Days) -> list[str]:

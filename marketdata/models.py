@@ -7,6 +7,8 @@ from typing import ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from marketdata.coverage import Interval
+
 
 class Exchange(models.TextChoices):
     SHANGHAI = "SH", _("Shanghai")
@@ -44,6 +46,12 @@ class Stock(models.Model):
 
     def __str__(self) -> str:
         return f"{self.symbol} {self.name}".strip()
+
+    @property
+    def covered(self) -> Interval | None:
+        if self.covered_from is None or self.covered_until is None:
+            return None
+        return self.covered_from, self.covered_until
 
 
 class Bar(models.Model):

@@ -158,8 +158,7 @@ def _move_over(doubled: Stock, kept: Stock) -> None:
     CorporateAction.objects.filter(stock=kept, ex_date__in=days).delete()
     CorporateAction.objects.filter(stock=doubled).update(stock=kept)
     counted = Bar.objects.filter(stock=kept).aggregate(first=Min("date"), last=Max("date"), count=Count("date"))
-    known = _interval(kept)
-    covered = _interval(doubled)
+    known, covered = kept.covered, doubled.covered
     if known and covered:
         covered = coverage.merged(known, covered, next_trading_day)
     covered_from, covered_until = covered or known or (None, None)
@@ -175,9 +174,3 @@ def _move_over(doubled: Stock, kept: Stock) -> None:
         delisted_on=doubled.delisted_on or kept.delisted_on,
     )
     Stock.objects.filter(pk=doubled.pk).delete()
-
-
-def _interval(stock: Stock) -> coverage.Interval | None:
-    if stock.covered_from is None or stock.covered_until is None:
-        return None
-    return stock.covered_from, stock.covered_until
