@@ -24,7 +24,7 @@ from marketdata.models import Bar, Origin, Stock
 from marketdata.origin import current_origin
 from marketdata.quality import Finding, Rule, remedy
 from marketdata.reading import read_bars
-from marketdata.texts import Text, word
+from marketdata.texts import Text, sentence, word
 from marketdata.trading_days import known_calendar
 
 # Where no start is named: the last year.
@@ -90,7 +90,7 @@ def compare_stocks(
             with fetching(bounds):
                 answer = ask(others, stock.symbol, start, end, today=today, has_history=True, open_days=open_days)
         except (NoSourceAnswered, AllSourcesRest) as error:
-            values = {"symbol": stock.symbol, "reason": {"msgid": error.text.msgid, "values": dict(error.text.values)}}
+            values = {"symbol": stock.symbol, "reason": sentence(error.text)}
             yield Compared(stock.symbol, problem=Text(_NOT_ANSWERED, values))
             continue
         yield compared(stock.symbol, read_bars(stock.pk, start, end), answer)

@@ -19,7 +19,7 @@ from importer.sources.base import SNAPSHOT_COLUMNS
 from importer.sources.rows import EXACT, Precision
 from importer.sources.validation import sound_rows, to_tick
 from marketdata.store import Standing
-from marketdata.texts import Text
+from marketdata.texts import Text, word
 
 PRICES = ("open", "high", "low", "close")
 HALF_A_TICK = 0.005
@@ -156,7 +156,7 @@ def probe_objection(row: Row, bars: pd.DataFrame, day: date) -> Text | None:
     for field in (*PRICES, "volume"):
         fetched, shown = float(own[field].iloc[-1]), float(getattr(row, field))
         if abs(fetched - shown) > (LOT if field == "volume" else PRICE_TOLERANCE):
-            values = {"symbol": row.symbol, "field": {"msgid": field, "values": {}}}
+            values = {"symbol": row.symbol, "field": word(field)}
             return Text(_DISAGREES, {**values, "fetched": f"{fetched:g}", "shown": f"{shown:g}"})
     return None
 
