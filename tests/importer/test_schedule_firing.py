@@ -175,11 +175,19 @@ def test_a_day_that_was_assumed_open_and_is_closed_starts_nothing() -> None:
     assert made.last_outcome == Outcome.NONE
 
 
-def test_a_changed_time_drops_the_run_that_was_due_under_the_old_one(friday: TaskSchedule) -> None:
+@pytest.mark.parametrize(
+    ("new_time", "expected"),
+    [(time(18), ["03-01 18:10 update"]), (time(16, 45), ["03-04 16:50 update"])],
+)
+def test_a_changed_time_drops_the_run_that_was_due_under_the_old_one(
+    friday: TaskSchedule, new_time: time, expected: list[str]
+) -> None:
     with clock(at("2024-03-01T17:00")):
-        schedules.change(friday.pk, {"time": time(18)})
-    SimulatedClusters().run("2024-03-01T17:00", "2024-03-01T20:00")
-    assert started() == ["03-01 18:10 update"]
+        schedules.change(friday.pk, {"time": new_time})
+    clusters = SimulatedClusters()
+    clusters.run("2024-03-01T17:00", "2024-03-01T20:00")
+    clusters.run("2024-03-04T12:00", "2024-03-04T17:00")
+    assert started() == expected
 
 
 def test_a_change_of_what_it_runs_keeps_the_run_that_is_due(friday: TaskSchedule) -> None:
