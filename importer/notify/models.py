@@ -7,16 +7,18 @@ from typing import ClassVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from config import events
+
 
 class Event(models.TextChoices):
     """What a notice is about; the first six are what BARVAULT_NOTIFY_EVENTS names."""
 
-    COMPLETED = "completed", _("a task completed")
-    FAILURES = "failures", _("a task completed with failures")
-    FAILED = "failed", _("a task failed")
-    SOURCE = "source", _("a source refuses for long")
-    MISSING = "missing", _("the newest day is missing")
-    FINDINGS = "findings", _("new findings")
+    COMPLETED = events.COMPLETED, _("a task completed")
+    FAILURES = events.FAILURES, _("a task completed with failures")
+    FAILED = events.FAILED, _("a task failed")
+    SOURCE = events.SOURCE, _("a source refuses for long")
+    MISSING = events.MISSING, _("the newest day is missing")
+    FINDINGS = events.FINDINGS, _("new findings")
     DIGEST = "digest", _("digest of a day")
     PING_GOOD = "ping_good", _("sign of life after a good update")
     PING_FAILED = "ping_failed", _("sign of life after a failed update")
