@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
@@ -14,12 +13,11 @@ from django.db.models import Count
 from importer import run_import, stopping
 from importer.invariants import violations
 from importer.models import Failure, ImportTask, Kind, SnapshotPart, Status
-from importer.pace_memory import memory
-from importer.sources.gate_adapter import close_connections
 from marketdata.models import Bar, CorporateAction, Stock
 from marketdata.store import bars_hash, delete_bars, ensure_stocks, store_bars, verify_summaries
 from marketdata.trading_days import previous_trading_day
 from tests.importer.simulated_clock import at
+from tests.sources.conftest import led_to
 from tests.sources.standin import StandIn, running_standin
 from tests.sources.standin.datacenter_pages import PAYS_TODAY, SURPRISE
 
@@ -43,19 +41,10 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
 @pytest.fixture
 def standin(process: StandIn, settings: Any) -> Iterator[StandIn]:
     """Lead this process to the stand-in, with every bar up to the day before in the database."""
-    process.clear_faults()
-    process.clear_door()
-    settings.PACE_MIN, settings.PACE_MAX = 0.0, 0.001
-    memory.forget()
-    close_connections()
     stopping.reset()
     fill(process)
-    with process.redirected(), warnings.catch_warnings():
-        # What AKShare's own lines do is not ours to mend.
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"akshare\.")
+    with led_to(process, settings):
         yield process
-    close_connections()
-    memory.forget()
     assert violations() == []
     assert verify_summaries() == []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
@@ -12,11 +11,10 @@ import pytest
 from importer import run_import, stopping
 from importer.invariants import violations
 from importer.models import Failure, ImportTask, Kind, Status
-from importer.pace_memory import memory
 from marketdata.models import Bar, Stock
 from marketdata.store import verify_summaries
 from tests.importer.simulated_clock import at
-from tests.sources.conftest import close_connections
+from tests.sources.conftest import led_to
 from tests.sources.standin import StandIn, running_standin
 from tests.sources.standin.bars import DELISTED
 
@@ -35,19 +33,10 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
 
 @pytest.fixture
 def standin(process: StandIn, settings: Any) -> Iterator[StandIn]:
-    process.clear_faults()
-    process.clear_door()
-    settings.PACE_MIN, settings.PACE_MAX = 0.0, 0.001
     settings.TDX_SERVERS = [("one.example", 7709), ("other.example", 7709)]
-    memory.forget()
-    close_connections()
     stopping.reset()
-    with process.redirected(), warnings.catch_warnings():
-        # What AKShare's own lines do is not ours to mend.
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"akshare\.")
+    with led_to(process, settings):
         yield process
-    close_connections()
-    memory.forget()
     assert violations() == []
     assert verify_summaries() == []
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -25,17 +27,23 @@ def standin_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandI
         yield standin
 
 
-@pytest.fixture
-def standin(standin_process: StandIn, settings: object, transactional_db: None) -> Iterator[StandIn]:
+@contextmanager
+def led_to(standin: StandIn, settings: Any) -> Iterator[None]:
     """Lead the requests of this process to the stand-in, without faults, at a pace that costs no time."""
-    standin_process.clear_faults()
-    standin_process.clear_door()
-    settings.PACE_MIN, settings.PACE_MAX = 0.0, 0.001  # type: ignore[attr-defined]
+    standin.clear_faults()
+    standin.clear_door()
+    settings.PACE_MIN, settings.PACE_MAX = 0.0, 0.001
     memory.forget()
     close_connections()
-    with standin_process.redirected(), warnings.catch_warnings():
+    with standin.redirected(), warnings.catch_warnings():
         # What AKShare's own lines do is not ours to mend; without tests, Python does not show it either.
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"akshare\.")
-        yield standin_process
+        yield
     close_connections()
     memory.forget()
+
+
+@pytest.fixture
+def standin(standin_process: StandIn, settings: Any, transactional_db: None) -> Iterator[StandIn]:
+    with led_to(standin_process, settings):
+        yield standin_process

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import os
 import socket
 import threading
-import time
 from datetime import date
 from datetime import time as clock
 from typing import Any
@@ -14,13 +12,11 @@ import pytest
 from baostock.util import socketutil
 
 from importer import pacing
-from importer.exceptions import StopRequested
 from importer.models import SourceState
 from importer.pacing import SourceResting
 from importer.sources.baostock import Baostock
 from importer.sources.baostock_wire import text_of_answer
-from importer.sources.base import BAR_COLUMNS, BadData, Banned, Source, SourceUnavailable, UnknownSymbol
-from importer.sources.fetching import FetchContext, fetching
+from importer.sources.base import BAR_COLUMNS, BadData, Banned, SourceUnavailable
 from importer.sources.validation import validate_bars
 from tests.importer.simulated_clock import at
 from tests.sources.expected import expected_bars, same_bars
@@ -40,10 +36,6 @@ def bars(symbol: str = "600519.SH", start: date | None = START, end: date | None
 
 def paths(standin: StandIn) -> list[str]:
     return [each.path for each in standin.arrivals("baostock")]
-
-
-def test_it_keeps_the_protocol_of_sources() -> None:
-    assert isinstance(Baostock(), Source)
 
 
 @pytest.mark.parametrize("symbol", ["600519.SH", "000001.SZ", "300750.SZ", "688981.SH"])
@@ -91,12 +83,6 @@ def test_a_page_that_fails_is_not_the_end_of_the_data(standin: StandIn, monkeypa
 
 def test_a_range_without_bars_is_an_empty_frame(standin: StandIn) -> None:
     assert bars("301999.SZ").empty
-
-
-def test_beijing_is_not_asked_for(standin: StandIn) -> None:
-    with pytest.raises(UnknownSymbol):
-        bars("430047.BJ")
-    assert standin.arrivals() == []
 
 
 def test_todays_bar_before_it_is_published_is_not_a_suspension(standin: StandIn) -> None:
@@ -163,16 +149,6 @@ def test_a_blacklisted_address_leaves_it_alone_for_an_hour(standin: StandIn) -> 
     assert standin.arrivals() == []
 
 
-def test_a_fetch_that_has_to_give_way_ends_at_once(standin: StandIn) -> None:
-    bars()
-    standin.fault("silence", host="baostock")
-    began, stop = time.monotonic(), threading.Event()
-    threading.Timer(0.3, stop.set).start()
-    with fetching(FetchContext(began + 30, stop.is_set)), pytest.raises(StopRequested):
-        bars()
-    assert time.monotonic() - began < 5
-
-
 def test_nothing_is_printed(standin: StandIn, capfd: pytest.CaptureFixture[str]) -> None:
     bars()
     standin.fault("blacklisted", host="baostock")
@@ -199,14 +175,6 @@ def test_two_threads_never_share_a_connection(standin: StandIn) -> None:
     for thread in threads:
         thread.join()
     assert all(same_bars(found[symbol], expected_bars(standin, symbol, START, END)) for symbol in symbols)
-
-
-def test_a_forked_process_makes_a_connection_of_its_own(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    bars()
-    own = os.getpid()
-    monkeypatch.setattr("importer.sources.tcp.os.getpid", lambda: own + 1)
-    bars()
-    assert len({each.connection for each in standin.arrivals("baostock")}) == 2
 
 
 def test_the_package_stays_as_it_is_for_others(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,22 +229,3 @@ def test_other_columns_are_refused(standin: StandIn) -> None:
     standin.fault("changed_columns", host="baostock")
     with pytest.raises(BadData, match="amount is missing"):
         bars()
-
-
-def test_who_greets_and_then_refuses_is_found_to_refuse(standin: StandIn) -> None:
-    standin.fault("reset", host="baostock", path="query")
-    for _ in range(5):
-        with pytest.raises(Banned):
-            bars(start=date(2024, 6, 1))
-    with pytest.raises(SourceResting):
-        bars(start=date(2024, 6, 1))
-
-
-def test_requests_come_at_the_pace_and_never_in_a_burst(standin: StandIn, settings: Any) -> None:
-    settings.PACE_MIN = settings.PACE_MAX = 0.2
-    for symbol in ("600519.SH", "000001.SZ", "300750.SZ", "688981.SH"):
-        bars(symbol, date(2024, 6, 1))
-    gaps = standin.gaps("baostock")
-    assert len(gaps) >= 4
-    # Half of it is room for a machine that is busy.
-    assert min(gaps) >= 0.1

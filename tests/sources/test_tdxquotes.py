@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import os
 import struct
-import threading
 import time
 from datetime import date
 from typing import Any
@@ -15,13 +13,10 @@ from hypothesis import strategies as st
 from tdxpy.helper import get_volume
 from tdxpy.parser.std.get_security_bars import GetSecurityBarsCmd
 
-from importer.exceptions import StopRequested
 from importer.models import SourceState
-from importer.pacing import SourceResting
 from importer.sources import tdx_servers
 from importer.sources.akshare.eastmoney import Eastmoney
-from importer.sources.base import BAR_COLUMNS, BadData, Banned, Source, SourceUnavailable, UnknownSymbol
-from importer.sources.fetching import FetchContext, fetching
+from importer.sources.base import BAR_COLUMNS, BadData, Banned, SourceUnavailable, UnknownSymbol
 from importer.sources.tdx_servers import server_list
 from importer.sources.tdx_wire import HEAD, PREFIX, read_bars
 from importer.sources.tdxquotes import TdxQuotes
@@ -48,10 +43,6 @@ def paths(standin: StandIn) -> list[str]:
 
 def troubles() -> int:
     return SourceState.objects.get(pk="tdxquotes").troubles
-
-
-def test_it_keeps_the_protocol_of_sources() -> None:
-    assert isinstance(TdxQuotes(), Source)
 
 
 @pytest.mark.parametrize("symbol", ["600519.SH", "000001.SZ", "300750.SZ", "688981.SH"])
@@ -99,12 +90,6 @@ def test_a_range_without_bars_of_a_known_stock_is_an_empty_frame(standin: StandI
 def test_a_stock_that_it_does_not_have_is_unknown(standin: StandIn, symbol: str) -> None:
     with pytest.raises(UnknownSymbol):
         bars(symbol)
-
-
-def test_beijing_is_not_asked_for(standin: StandIn) -> None:
-    with pytest.raises(UnknownSymbol):
-        bars("430047.BJ")
-    assert standin.arrivals() == []
 
 
 def test_days_without_a_trade_are_no_bars(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,24 +176,6 @@ def test_a_connection_that_grew_old_is_replaced_without_blame(standin: StandIn) 
     assert troubles() == 0
 
 
-def test_a_fetch_that_has_to_give_way_ends_at_once(standin: StandIn) -> None:
-    bars(start=date(2024, 6, 1))
-    standin.fault("silence", host="tdxquotes")
-    began, stop = time.monotonic(), threading.Event()
-    threading.Timer(0.3, stop.set).start()
-    with fetching(FetchContext(began + 30, stop.is_set)), pytest.raises(StopRequested):
-        bars()
-    assert time.monotonic() - began < 5
-
-
-def test_a_forked_process_makes_a_connection_of_its_own(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    bars(start=date(2024, 6, 1))
-    own = os.getpid()
-    monkeypatch.setattr("importer.sources.tcp.os.getpid", lambda: own + 1)
-    bars(start=date(2024, 6, 1))
-    assert len({each.connection for each in standin.arrivals("tdxquotes")}) == 2
-
-
 @pytest.mark.parametrize("kind", ["garbage", "html", "mixed_up", "checksum", "count_only", "broken_off"])
 def test_what_is_no_answer_counts_against_it(standin: StandIn, kind: str) -> None:
     bars(start=date(2024, 6, 1))
@@ -266,15 +233,6 @@ def test_rows_are_read_as_tdxpy_reads_them(made: list[tuple[int, int, int, int]]
     assert np.allclose(theirs["vol"], ours.volumes)
 
 
-def test_who_greets_and_then_refuses_is_found_to_refuse(standin: StandIn) -> None:
-    standin.fault("reset", host="tdxquotes", path="bars")
-    for _ in range(5):
-        with pytest.raises(Banned):
-            bars(start=date(2024, 6, 1))
-    with pytest.raises(SourceResting):
-        bars(start=date(2024, 6, 1))
-
-
 def test_a_server_that_answers_again_ends_the_rest(standin: StandIn, settings: Any) -> None:
     settings.BREAKER_FIRST_REST = 0.1
     standin.fault("reset", host="tdxquotes", path="bars", times=5)
@@ -304,16 +262,6 @@ def test_another_stocks_corporate_actions_are_refused(standin: StandIn) -> None:
 
 def test_a_stock_without_records_has_no_actions(standin: StandIn) -> None:
     assert TdxQuotes().market_actions(START, today=END, symbols=["601999.SH"]) == []
-
-
-def test_requests_come_at_the_pace_and_never_in_a_burst(standin: StandIn, settings: Any) -> None:
-    settings.PACE_MIN = settings.PACE_MAX = 0.2
-    for symbol in ("600519.SH", "000001.SZ", "300750.SZ", "688981.SH"):
-        bars(symbol, date(2024, 6, 1))
-    gaps = standin.gaps("tdxquotes")
-    assert len(gaps) >= 4
-    # Half of it is room for a machine that is busy.
-    assert min(gaps) >= 0.1
 
 
 @pytest.mark.parametrize(
