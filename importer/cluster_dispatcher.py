@@ -32,7 +32,7 @@ from importer.storage_trouble import storage_errors
 logger = logging.getLogger(__name__)
 
 ROUND = 2.0
-TIDY_EVERY = 15.0
+TIDY_EVERY = 3600.0
 _NAP = 0.1
 
 
@@ -59,7 +59,7 @@ class Dispatcher:
         threading.Thread(target=self._beat, daemon=True).start()
         storage = OutageLog(logger, "The database or the queue")
         progress = _ProgressMeter(self.signs)
-        tidy_at = time.monotonic() + TIDY_EVERY
+        tidy_at = time.monotonic()
         failing = False
         while not stop_requested():
             began = time.monotonic()

@@ -64,15 +64,13 @@ class Meddler:
     def _task_and_stocks(self) -> list[tuple[Any, ...]]:
         return self._installation.sql("SELECT t.id, s.symbol FROM importer_importtask t, marketdata_stock s ORDER BY 2")
 
-    def _call(self, path: str, body: dict[str, Any] | None) -> bool:
+    def _call(self, path: str, body: dict[str, Any] | None) -> None:
         request = urllib.request.Request(
             f"{self._url}api/data/{path}",
             data=b"" if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
         # The web server may be dead at this moment, and the task in a state that allows it no more.
-        with contextlib.suppress(urllib.error.URLError, http.client.HTTPException, OSError):
-            with urllib.request.urlopen(request, timeout=10):
-                self.did.append(path.rpartition("/")[2])
-            return True
-        return False
+        troubles = (urllib.error.URLError, http.client.HTTPException, OSError)
+        with contextlib.suppress(*troubles), urllib.request.urlopen(request, timeout=10):
+            self.did.append(path.rpartition("/")[2])
