@@ -11,6 +11,7 @@ from django.utils.translation import gettext, gettext_noop
 from importer.belonging import Misfit, running_code
 from importer.dbtime import db_now
 from importer.models import Host
+from marketdata.texts import Text
 
 # A host says that it is there every 2 seconds; one or two may come late.
 ALIVE_WITHIN = timedelta(seconds=10)
@@ -71,6 +72,13 @@ def live_hosts() -> list[Host]:
 def live_workers() -> int:
     """Return how many workers the live hosts have together; those that must not work count none."""
     return sum(host.workers for host in live_hosts())
+
+
+def still_running() -> Text | None:
+    """Return what to do about the live hosts, for whoever needs the database to itself; None when there is none."""
+    alive = ", ".join(host.name for host in live_hosts())
+    sentence = gettext_noop("Workers are running on: %(hosts)s. Stop them first, then give this command again.")
+    return Text(sentence, {"hosts": alive}) if alive else None
 
 
 def missed_hosts() -> list[Host]:

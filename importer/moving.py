@@ -24,7 +24,7 @@ from django.utils.translation import gettext_noop
 from config.database_state import DOES_NOT_ANSWER, OUR_APPS
 from config.databases import database_at
 from importer.exceptions import ImporterError
-from importer.hosts import live_hosts
+from importer.hosts import still_running
 from marketdata.bars_moving import copy_bars
 from marketdata.integrity import bars_hash
 from marketdata.models import Bar
@@ -106,11 +106,8 @@ def move(*, on_table: Callable[[str, int], None], on_bars: Callable[[int], None]
     4. Only then keep it: after any error the target's tables are empty, and the move can be made again.
     Raises CannotMove.
     """
-    if alive := ", ".join(host.name for host in live_hosts()):
-        raise CannotMove(
-            gettext_noop("Workers are running on: %(hosts)s. Stop them first, then give this command again."),
-            hosts=alive,
-        )
+    if (problem := still_running()) is not None:
+        raise CannotMove(problem.msgid, **problem.values)
     check_target()
     call_command("migrate", database=TARGET, verbosity=0)
     with transaction.atomic(using=SOURCE), transaction.atomic(using=TARGET):

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from importer.belonging import claim_key, claim_release, running_code
-from importer.hosts import live_hosts
+from importer.hosts import still_running
 from importer.management.base import Exit, ExplainingCommand
 
 
@@ -30,9 +30,8 @@ class Command(ExplainingCommand):
     def run(self, **options: Any) -> int:
         if not options["key"] and not options["release"]:
             raise CommandError(_("Say what to take: --key, --release, or both."), returncode=Exit.BAD_INPUT)
-        if alive := ", ".join(host.name for host in live_hosts()):
-            sentence = _("Workers are running on: %(hosts)s. Stop them first, then give this command again.")
-            raise CommandError(sentence % {"hosts": alive}, returncode=Exit.BAD_INPUT)
+        if (problem := still_running()) is not None:
+            raise CommandError(str(problem), returncode=Exit.BAD_INPUT)
         if options["key"]:
             claim_key()
             self.stdout.write(_("The database now belongs to this machine's secret key. Copy it to the other hosts."))
