@@ -61,6 +61,7 @@ def sources(run: Run) -> Iterator[Figure]:
 @benchmark("hostile", "500 stocks while Eastmoney bans, Sina refuses every third request and Tencent is slow")
 def hostile(run: Run) -> Iterator[Figure]:
     """At the pace of the settings' defaults; about six minutes."""
+    from tests.sources.slots_given import most_in_a_window
     from tests.sources.standin import running_standin
 
     shortest, longest = HOSTILE_PACE
@@ -97,7 +98,7 @@ def hostile(run: Run) -> Iterator[Figure]:
     # On a busy machine a request, or the door that notes it, is late now and then.
     closest_detail = f"the shortest at a door, {closest}'s; {too_short} of {len(moments)} are below the bar"
     yield Figure("hostile_gap", gaps[closest], "s", shortest - 0.02, ">=", closest_detail)
-    fullest = max(most_in_ten_seconds(each) for each in at_door.values())
+    fullest = max(most_in_a_window(each, 10) for each in at_door.values())
     yield Figure("hostile_window", fullest, "", 10 / mean + 1, "<=", "requests of one source in 10 s")
 
 
@@ -183,7 +184,3 @@ def counted(name: str, inside: dict[str, float]) -> Iterator[None]:
         mock.patch.object(GateAdapter, "send", timed("requests", GateAdapter.send)),
     ):
         yield
-
-
-def most_in_ten_seconds(moments: list[float]) -> int:
-    return max((sum(start <= moment < start + 10 for moment in moments) for start in moments), default=0)

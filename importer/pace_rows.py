@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import date, datetime
-from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
 from importer.models import Breaker, SourceState
 from importer.pace_rules import Health, Pace, after_probe, after_successes
 from marketdata.texts import Text
+from marketdata.trading_days import EXCHANGE_TIME
 
-EXCHANGE_TIME = ZoneInfo("Asia/Shanghai")
 _SAME_NAMES = [field.name for field in fields(Health) if field.name != "reason"]
 
 

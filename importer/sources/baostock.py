@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, time
 from typing import Any, ClassVar
-from zoneinfo import ZoneInfo
 
 import baostock
 import pandas as pd
@@ -24,12 +23,10 @@ from importer.sources.labels import label_of
 from importer.sources.rows import EXACT, Precision
 from marketdata.symbols import board_of, share_symbol, vendor_symbol
 from marketdata.texts import Text, sentence, word
-from marketdata.trading_days import known_calendar
+from marketdata.trading_days import EXCHANGE_TIME, FIRST_DAY, known_calendar
 
-EXCHANGE_TIME = ZoneInfo("Asia/Shanghai")
 # By its documentation half past five; nobody waits for it at that minute.
 PUBLISHED_AT = time(18, 0)
-_FIRST_DAY = date(1990, 12, 19)
 _FIELDS = ("date", "code", "open", "high", "low", "close", "volume", "amount", "tradestatus")
 _RAW = "3"
 _TRADED = "1"
@@ -81,7 +78,7 @@ class Baostock:
             answer = baostock.query_history_k_data_plus(
                 vendor,
                 ",".join(_FIELDS),
-                start_date=(start or _FIRST_DAY).isoformat(),
+                start_date=(start or FIRST_DAY).isoformat(),
                 end_date=(end or today).isoformat(),
                 frequency="d",
                 adjustflag=_RAW,

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import ClassVar, TypeVar
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -33,9 +32,8 @@ from marketdata.actions import ListedAction
 from marketdata.adjustment import Action
 from marketdata.symbols import board_of, share_symbol, vendor_symbol
 from marketdata.texts import word
-from marketdata.trading_days import trading_days
+from marketdata.trading_days import EXCHANGE_TIME, trading_days
 
-EXCHANGE_TIME = ZoneInfo("Asia/Shanghai")
 SHARES_PER_LOT = 100.0
 MILLS_PER_YUAN = 1000.0
 # The calendar may lack a day or two that were added to it.

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable
 from datetime import date, datetime
 from typing import ClassVar
-from zoneinfo import ZoneInfo
 
 import akshare
 import pandas as pd
@@ -26,8 +25,8 @@ from importer.sources.rows import Precision
 from importer.sources.units import shares_factor
 from marketdata.symbols import vendor_symbol
 from marketdata.texts import word
+from marketdata.trading_days import EXCHANGE_TIME, FIRST_DAY
 
-EXCHANGE_TIME = ZoneInfo("Asia/Shanghai")
 # AKShare's mistakes, and what undoes them. Should a later version mend them, the rows say so.
 _UNDO = {"sz000": 100.0, "sh689": 0.01}
 _STOCK_IN_ANSWER = re.compile(rb'"data"\s*:\s*\{\s*"((?:sh|sz|bj)\d{6})"')
@@ -64,7 +63,7 @@ class Tencent:
                 # Without the dashes AKShare takes the year for a large number and fetches every year to this one.
                 answer = akshare.stock_zh_a_hist_tx(
                     symbol=vendor,
-                    start_date=(start or date(1990, 12, 19)).isoformat(),
+                    start_date=(start or FIRST_DAY).isoformat(),
                     end_date=(end or datetime.now(EXCHANGE_TIME).date()).isoformat(),
                     adjust="",
                 )
