@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -25,10 +26,12 @@ def growth(run: Run) -> Iterator[Figure]:
     vipdoc = write_vipdoc(run.folder, stocks, ROWS)
     grown_file = run.folder / "grown.sqlite3"
     seconds: dict[str, list[float]] = {"empty": [], "grown": []}
+    # The grown database belongs to the first key that opens it, and each round has a folder of its own.
+    environment = {"SECRET_KEY": secrets.token_urlsafe(50)}
     for number in range(min(run.rounds, 3)):
         for name in ("empty", "grown") if number % 2 == 0 else ("grown", "empty"):
             url = f"sqlite:///{grown_file}" if name == "grown" else ""
-            with Installation(run.folder / f"var-{number}-{name}", url) as installation:
+            with Installation(run.folder / f"var-{number}-{name}", url, environment) as installation:
                 if name == "grown":
                     _prepare(installation, grown_file, stocks, others)
                 seconds[name].append(installation.timed_import("--source", "tdx", "--path", str(vipdoc), lanes=LANES))

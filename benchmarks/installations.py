@@ -21,6 +21,7 @@ from psycopg import sql
 from benchmarks.figures import CannotMeasure
 
 PATIENCE = 600.0
+WAIT_FOR_WORKERS = "import time; from importer.hosts import live_workers\nwhile not live_workers(): time.sleep(0.1)"
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -88,7 +89,16 @@ class Installation:
         return found
 
     def _wait_for_workers(self) -> None:
-        self.python("import time; from importer.hosts import live_workers\nwhile not live_workers(): time.sleep(0.1)")
+        assert self._cluster is not None
+        waiting = subprocess.Popen(
+            [sys.executable, "manage.py", "shell", "--no-imports", "-c", WAIT_FOR_WORKERS],
+            cwd=_ROOT, env=self.environment,
+        )  # fmt: skip
+        while waiting.poll() is None:
+            if self._cluster.poll() is not None:
+                waiting.kill()
+                raise RuntimeError(f"The cluster ended with status {self._cluster.returncode}.")
+            time.sleep(0.05)
 
     def timed_import(self, *options: str, lanes: int) -> float:
         """Import with a cluster of ``lanes`` workers; return the seconds from the task's start to its end."""
