@@ -33,6 +33,7 @@ from importer.chunks import release as release_chunk
 from importer.chunks import renew as renew_chunk
 from importer.cluster_signs import out_of_service
 from importer.dbtime import db_now
+from importer.dispatch import dispatch_soon
 from importer.exceptions import LostLease, StopRequested
 from importer.finishing import finish_if_done
 from importer.models import Action, ImportTask, Status
@@ -66,7 +67,7 @@ def run_lane(task_id: str, number: int, token: str) -> None:
     """
     if out_of_service():
         return
-    work_in_lane(task_id, number, token, bell=slots.ring_by_queue)
+    work_in_lane(task_id, number, token, bell=slots.ring_by_queue, on_planned=dispatch_soon)
 
 
 def work_in_lane(

@@ -14,6 +14,7 @@ from django.db.models import F
 from importer import lifecycle, slots, stopping
 from importer.dbtime import db_now
 from importer.dispatch import dispatch
+from importer.hosts import Trouble, say_alive
 from importer.invariants import violations
 from importer.lanes import run_lane, work_in_lane
 from importer.models import Failure, ImportChunk, ImportTask, LaneSlot, Status
@@ -273,6 +274,17 @@ def test_a_dead_lane_s_stock_is_done_by_the_next_one(bell: Bell, task: ImportTas
     work(bell)
     task.refresh_from_db()
     assert (task.status, task.done) == (Status.COMPLETED, 12)
+
+
+def test_once_the_task_is_planned_the_other_lanes_are_rung_for_at_once(
+    bell: Bell, task: ImportTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say_alive("here", pid=1, workers=3, restarts=0, trouble=Trouble.NONE)
+    sent: list[int] = []
+    monkeypatch.setattr("django_q.tasks.async_task", lambda *message, **_options: sent.append(message[2]))
+    message = ring(bell)
+    run_lane(*message)
+    assert sent[:2] == [1, 2]
 
 
 def test_the_queue_gets_numbers_and_words_only(task: ImportTask, monkeypatch: pytest.MonkeyPatch) -> None:
