@@ -6,7 +6,10 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Any
+
+from django.utils import timezone
 
 _task: ContextVar[str] = ContextVar("barvault_task", default="")
 
@@ -19,6 +22,11 @@ def about_task(task_id: object) -> Iterator[None]:
         yield
     finally:
         _task.reset(token)
+
+
+def log_time(moment: datetime) -> str:
+    """Return a moment as the log's own times are: exchange time, to the second."""
+    return f"{timezone.localtime(moment):%Y-%m-%d %H:%M:%S}"
 
 
 class TaskFilter(logging.Filter):

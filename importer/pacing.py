@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.utils.translation import gettext, gettext_noop
 
+from config.log_lines import log_time
 from importer.dbtime import db_now
 from importer.exceptions import StopRequested
 from importer.models import Breaker, SourceState
@@ -217,8 +218,8 @@ def report_trouble(source: str, error: SourceError) -> None:
         row.save()
     memory.note(source, well=False)
     memory.probe_answered(source)
-    if row.breaker == Breaker.OPEN and before != Breaker.OPEN:
-        logger.warning("%s rests until %s: %s", source, row.open_until, error)
+    if row.breaker == Breaker.OPEN and before != Breaker.OPEN and row.open_until is not None:
+        logger.warning("%s rests until %s: %s", source, log_time(row.open_until), error)
 
 
 def earliest_retry(sources: Iterable[str]) -> datetime | None:

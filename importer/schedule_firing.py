@@ -11,6 +11,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
+from config.log_lines import log_time
 from importer import schedules
 from importer.dispatch import dispatch_soon
 from importer.estimate import check_space
@@ -70,7 +71,7 @@ def run_if_due(schedule_id: int, now: datetime) -> ImportTask | None:
         meant = is_due(row.rule, row.due_at, now, calendar)
         if meant is None:
             if schedules.claim(row, due_at=following):
-                logger.info("schedule %s: the exchange is closed on %s", row.pk, row.due_at.date())
+                logger.info("schedule %s: the exchange is closed at %s", row.pk, log_time(row.due_at))
                 return None
         elif schedules.goes_on(row):
             return None

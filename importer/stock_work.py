@@ -16,6 +16,7 @@ from django.db.models import Max, Min
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
+from config.log_lines import log_time
 from importer.asking import AllSourcesRest, Answer, NoSourceAnswered, ask
 from importer.chunks import Claim, advance, put_off
 from importer.day_work import market_day, store_decided
@@ -229,7 +230,7 @@ class ChunkWork:
 
     def _put_off(self, claimed: Claim, cursor: int, job: Job, until: datetime) -> bool:
         """Have the stock asked for again when a source that may have it does not rest; others go on meanwhile."""
-        logger.info("task %s: %s is asked for again after %s", self.task.pk, job.symbol, until)
+        logger.info("task %s: %s is asked for again after %s", self.task.pk, job.symbol, log_time(until))
         skips = job.at - cursor
         go_on = put_off(claimed, cursor, db_now(), until, skipped=skips)
         if skips:

@@ -7,10 +7,11 @@ import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from datetime import UTC, datetime
 
 import pytest
 
-from config.log_lines import TaskFilter, about_task, json_formatter
+from config.log_lines import TaskFilter, about_task, json_formatter, log_time
 from tests.importer.processes import Installation
 
 TASK = "1a2b3c4d-0000-4000-8000-000000000000"
@@ -78,3 +79,7 @@ def test_a_format_that_is_none_is_refused_with_a_sentence(tmp_path: object) -> N
     shown = Installation(tmp_path).manage("doctor", check=False, BARVAULT_LOG_FORMAT="xml")  # type: ignore[arg-type]
     assert shown.returncode == 2
     assert shown.stderr.startswith("BARVAULT_LOG_FORMAT is 'xml'; it must be text or json.")
+
+
+def test_a_moment_in_a_line_is_in_exchange_time_to_the_second() -> None:
+    assert log_time(datetime(2026, 11, 29, 16, 50, 23, 506593, UTC)) == "2026-11-30 00:50:23"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.db import connection, transaction
-from django.utils import translation
+from django.utils import timezone, translation
 
 from importer import pacing
 from importer.dbtime import db_now
@@ -452,3 +452,10 @@ def test_ten_processes_that_start_together_share_one_pace_on_sqlite(tmp_path: Pa
 @pytest.mark.slow
 def test_ten_processes_that_start_together_share_one_pace_on_postgresql(tmp_path: Path, postgresql_url: str) -> None:
     assert_one_pace(slots_of_ten_processes(postgresql_url, tmp_path))
+
+
+def test_the_log_says_in_exchange_time_until_when_a_source_rests(caplog: pytest.LogCaptureFixture) -> None:
+    refuse()
+    until = state().open_until
+    assert until is not None
+    assert f"eastmoney rests until {timezone.localtime(until):%Y-%m-%d %H:%M:%S}: " in caplog.text
