@@ -103,6 +103,14 @@ def test_both_manuals_give_the_same_commands() -> None:
     assert ours == theirs
 
 
+def test_the_folder_that_is_cloned_into_is_there_and_empty() -> None:
+    # A home folder that useradd makes holds the files of /etc/skel, and git clones into no such folder.
+    user, folder, clone, *_rest = block("sudo useradd").splitlines()
+    assert "--no-create-home" in user
+    assert folder.startswith("sudo install --directory --owner barvault ")
+    assert folder.split()[-1] == clone.split()[-1]
+
+
 @pytest.mark.parametrize("name", ["barvault.service", "barvault-workers.service"])
 class TestUnit:
     def test_it_runs_our_commands_and_signals_the_first_process_alone(self, name: str) -> None:
