@@ -15,6 +15,7 @@ from threading import Event
 from typing import Any, TypeVar
 from uuid import UUID
 
+from django.conf import settings
 from django.db import (
     DatabaseError,
     InterfaceError,
@@ -203,10 +204,17 @@ class Lane:
     def wait(self, future: Future[T]) -> T:
         """Return the helper's result; meanwhile renew the lease and look whether to give way.
 
-        Raises what the function raised, StopRequested, or LostLease.
+        Raises what the function raised, StopRequested, or LostLease. Whoever has to give way waits for as long as a
+        request may take: what hangs where no time limit reaches (a name that is looked up, a folder on the network)
+        is left behind, and its answer is not stored.
         """
+        left_at: float | None = None
         while not futures.wait([future], timeout=0.1).done:
-            self.must_stop()
+            if self.must_stop():
+                left_at = left_at or time.monotonic() + settings.REQUEST_TIMEOUT
+                if time.monotonic() >= left_at:
+                    logger.warning("task %s: lane %s leaves a request that hangs", self.hold.task_id, self.hold.number)
+                    raise StopRequested
             self.heartbeat()
         return future.result()
 

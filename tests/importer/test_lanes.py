@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -209,6 +210,34 @@ def test_what_is_asked_while_a_request_hangs_takes_effect_when_it_ends_and_no_ot
     assert len(asked) == 1
     assert finished(task) == 0
     assert not Failure.objects.exists()
+
+
+@pytest.mark.parametrize("action", ["pause", "cancel"])
+def test_what_is_asked_does_not_wait_for_a_request_that_no_time_limit_ends(
+    bell: Bell, task: ImportTask, monkeypatch: pytest.MonkeyPatch, settings: Any, action: str
+) -> None:
+    from importer.sources.simulated import Simulated
+
+    settings.REQUEST_TIMEOUT = 0.2
+    begun, let_go = threading.Event(), threading.Event()
+
+    def hang(_self: Simulated, _symbol: str, *_days: Any) -> Any:
+        if not begun.is_set():
+            getattr(lifecycle, action)(task.pk, by="test")
+        begun.set()
+        if not let_go.wait(20):
+            raise AssertionError("the lane waited for it")
+        raise SourceUnavailable("It does not answer.")
+
+    monkeypatch.setattr(Simulated, "daily_bars", hang)
+    try:
+        work(bell)
+        task.refresh_from_db()
+        assert task.status == (Status.PAUSED if action == "pause" else Status.CANCELLED)
+        assert set(ImportChunk.objects.values_list("cursor", "deaths", "lane")) == {(0, 0, None)}
+        assert not Failure.objects.exists()
+    finally:
+        let_go.set()
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="Only SQLite can be told that its disk is full.")
