@@ -12,6 +12,7 @@ from typing import Any
 
 import waitress.server
 
+from importer.leaving import end_process
 from importer.parents import name_process
 from importer.supervised import join_supervisor, say_alive, say_ready
 
@@ -71,9 +72,8 @@ def main(listener_fd: int) -> None:
     signal.signal(signal.SIGINT, server.stop)
     say_ready()
     server.run()
-    logging.shutdown()
     # A request that hangs holds its thread, and the end of the process must not wait for it.
-    os._exit(0)
+    end_process()
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 
 import django
 
+from importer.leaving import end_process
 from importer.supervised import join_supervisor
 
 
@@ -17,9 +17,8 @@ def main() -> None:
     from importer.notify.notifier import run_notifier
 
     run_notifier()
-    logging.shutdown()
     # A message that is being sent must not keep the process.
-    os._exit(0)
+    end_process()
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 from typing import Any
 
+from importer.leaving import end_process
 from importer.parents import die_with_parent
 
 TIMEOUT = 10.0
@@ -113,9 +113,8 @@ def main() -> None:
         logger.debug("Sending failed.", exc_info=trouble)
         error = f"{type(trouble).__name__}: {trouble}"
     sys.stdout.write(json.dumps({"error": error}))
-    sys.stdout.flush()
     # What apprise has started must not keep the process.
-    os._exit(0)
+    end_process()
 
 
 if __name__ == "__main__":

@@ -92,6 +92,16 @@ def test_a_signal_ends_everything(installation: Installation, signum: int) -> No
     assert is_gone(installation)
 
 
+def test_no_process_takes_itself_apart_while_somebody_waits_for_its_end(
+    installation: Installation, tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import atexit\natexit.register(print, 'took itself apart')\n")
+    command, _url = installation.start_serve(PYTHONPATH=str(tmp_path))
+    command.send(signal.SIGTERM)
+    assert command.wait() == 0
+    assert "took itself apart" not in command.text()
+
+
 def test_ctrl_c_on_the_terminal_ends_everything(installation: Installation) -> None:
     command, _url = installation.start_serve()
     os.killpg(command.pid, signal.SIGINT)

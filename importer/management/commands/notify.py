@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from argparse import ArgumentParser
 from typing import Any
 
@@ -12,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 
 from importer.exceptions import BadRequest
+from importer.leaving import end_process
 from importer.management.base import Exit, ExplainingCommand, whole_number
 from importer.management.tables import table_lines
 from importer.management.task_listing import time_text
@@ -51,10 +50,8 @@ class Command(ExplainingCommand):
         from importer.notify.notifier import run_notifier
 
         run_notifier()
-        logging.shutdown()
-        self.stdout.flush()
         # A message that is being sent must not keep the process.
-        os._exit(Exit.OK)
+        end_process(Exit.OK)
 
     def _test(self, number: int | None) -> int:
         to = receivers()

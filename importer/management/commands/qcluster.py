@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from config.database_state import database_problem
 from importer.belonging import join
 from importer.cluster import run_cluster
+from importer.leaving import end_process
 from importer.management.base import Exit, ExplainingCommand, whole_number
 from importer.preloading import preload
 from importer.supervised import join_supervisor, say_ready
@@ -34,4 +35,4 @@ class Command(ExplainingCommand):
         if options["workers"] < 1:
             raise CommandError(_("There must be at least one worker."), returncode=Exit.BAD_INPUT)
         run_cluster(workers=options["workers"], preload=preload, ready=say_ready)
-        return Exit.OK
+        end_process(Exit.OK)

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from config.safety import exposure_problem
 from importer.belonging import join
+from importer.leaving import end_process
 from importer.listening import open_listening_socket, url_of
 from importer.management.base import Exit, ExplainingCommand, whole_number
 from importer.serving import Child, Supervisor, cluster_child, notifier_child, web_child
@@ -56,7 +57,7 @@ class Command(ExplainingCommand):
         children.append(notifier_child(settings.BASE_DIR, environment))
         connections.close_all()
         Supervisor(children, ready=lambda: self._say_ready(listener)).run()
-        return Exit.OK
+        end_process(Exit.OK)
 
     def _listen(self, host: str, port: int) -> socket.socket:
         listener = open_listening_socket(host, port)
