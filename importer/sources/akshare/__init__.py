@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+from akshare.utils.tqdm import get_tqdm
 
-# AKShare draws progress bars on stderr; tqdm looks at this when it is imported.
-os.environ.setdefault("TQDM_DISABLE", "1")
+# AKShare draws progress bars, in a notebook by widgets: it fails there when they are not installed. This is its own
+# switch, enable=True unless a caller says otherwise, and its functions do not.
+get_tqdm.__defaults__ = (False,)
