@@ -49,6 +49,18 @@ def complete_database(parsed: dict[str, Any], var_dir: Path, variable: str = "DA
     return database
 
 
+def placed_below(parsed: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the address as parsed, an SQLite file without a full path taken as below ``folder``.
+
+    SQLite itself takes it as below the folder in which a process happens to work: a notebook elsewhere would make a
+    new, empty database there and read that one.
+    """
+    name = str(parsed.get("NAME") or "")
+    if parsed.get("ENGINE") != "django.db.backends.sqlite3" or not name or name.startswith((":", "file:")):
+        return parsed
+    return {**parsed, "NAME": str(folder / name)}
+
+
 def database_at(address: str, var_dir: Path) -> dict[str, Any]:
     """Return the database at an address as Django wants it. Raises ImproperlyConfigured for one that names none."""
     with warnings.catch_warnings():

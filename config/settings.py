@@ -9,7 +9,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 
 from config.addresses import LOOPBACK_NAMES, is_loopback, names_of, origins_of
-from config.databases import complete_database
+from config.databases import complete_database, placed_below
 from config.environment_values import EnvironmentValues, make_folder
 from config.events import EVENT_KINDS
 from config.hidden import Hidden
@@ -20,7 +20,7 @@ env = EnvironmentValues()
 env.read_env(env.str("BARVAULT_ENV_FILE", default=str(BASE_DIR / ".env")))
 
 DEMO = env.bool("BARVAULT_DEMO", default=False)
-VAR_DIR = make_folder(Path(env.str("BARVAULT_VAR_DIR", default=str(BASE_DIR / "var"))))
+VAR_DIR = make_folder(BASE_DIR / env.str("BARVAULT_VAR_DIR", default="var"))
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="") or read_or_create_secret_key(VAR_DIR / "secret_key")
@@ -109,7 +109,7 @@ if DEMO:
     _address = env.db_url("BARVAULT_DEMO_DATABASE_URL", default=f"sqlite:///{DATABASE_FILE}")
 else:
     _address = env.db_url("DATABASE_URL", default=f"sqlite:///{DATABASE_FILE}")
-DATABASES = {"default": complete_database(_address, VAR_DIR, _database_variable)}
+DATABASES = {"default": complete_database(placed_below(_address, BASE_DIR), VAR_DIR, _database_variable)}
 DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
 
 BROKER_URL = env.str("BARVAULT_BROKER_URL", default="")

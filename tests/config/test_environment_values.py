@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from config.databases import placed_below
 from config.environment_values import EnvironmentValues, make_folder
 from tests.importer.processes import Installation
 
@@ -56,6 +61,26 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ImproperlyConfigured, match="BARVAULT_VAR_DIR"):
         make_folder(tmp_path / "file" / "folder")
+
+
+def test_paths_are_below_the_project_wherever_a_process_works(tmp_path: Path) -> None:
+    script = (
+        "from config import settings; print(settings.VAR_DIR.resolve()); print(settings.DATABASES['default']['NAME'])"
+    )
+    below = os.path.relpath(tmp_path / "var", settings.BASE_DIR)
+    asked = {"PYTHONPATH": str(settings.BASE_DIR), "BARVAULT_VAR_DIR": below, "DATABASE_URL": "sqlite:///own.sqlite3"}
+
+    shown = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, **asked}, cwd=tmp_path, capture_output=True, text=True
+    )
+
+    assert shown.stdout.splitlines() == [str(tmp_path / "var"), str(settings.BASE_DIR / "own.sqlite3")]
+
+
+@pytest.mark.parametrize("address", ["sqlite:////somewhere/file", "sqlite:///:memory:", "postgres://user@host/name"])
+def test_a_database_that_needs_no_folder_stays_as_it_is(tmp_path: Path, address: str) -> None:
+    parsed = values(DATABASE_URL=address).db_url("DATABASE_URL")
+    assert placed_below(parsed, tmp_path) == parsed
 
 
 def test_a_command_that_cannot_start_says_why_in_one_sentence(tmp_path: Path) -> None:
