@@ -20,6 +20,7 @@ from marketdata import queries
 from marketdata.adjustment import Action, Adjust, Dates, Event, Factors, Floats, Occurrence, compose, factors
 from marketdata.bar_columns import PRICES
 from marketdata.either_database import Row, as_date, fetch_rows
+from marketdata.frame_attributes import SharedDict, SharedList
 from marketdata.texts import Text
 
 # As pandas types DataFrame.attrs.
@@ -156,14 +157,14 @@ def attributes(symbols: Sequence[str], of_stocks: Sequence[Factors], adjustment:
         said["as_of"] = adjustment.as_of.isoformat()
     if adjustment.adjust == Adjust.NONE:
         return said
-    anchors = {symbol: _iso(each.anchor) for symbol, each in zip(symbols, of_stocks, strict=True)}
+    anchors = SharedDict({symbol: _iso(each.anchor) for symbol, each in zip(symbols, of_stocks, strict=True)})
     days = set(anchors.values())
     said["anchor"] = days.pop() if len(days) == 1 else anchors or None
-    said["flags"] = [
+    said["flags"] = SharedList(
         {"symbol": symbol, "ex_date": event.action.ex_date.isoformat(), "flag": event.flag}
         for symbol, each in zip(symbols, of_stocks, strict=True)
         for event in each.flags
-    ]
+    )
     return said
 
 

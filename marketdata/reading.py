@@ -19,7 +19,7 @@ ex-dates after that day do not exist, so ``qfq`` and ``broker`` are those of tha
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Literal
 
 import numpy as np
@@ -33,6 +33,7 @@ from marketdata.adjustment import Adjust
 from marketdata.bar_columns import VALUES, BarColumns, Days
 from marketdata.completeness import completeness_among, require_complete
 from marketdata.exceptions import UnknownStock
+from marketdata.given_days import GivenDay, parse_bound, parse_day
 from marketdata.models import Stock
 from marketdata.recoding import current_symbol, current_symbols
 from marketdata.resampling import resample
@@ -40,7 +41,7 @@ from marketdata.symbols import parse_symbol, parse_symbols
 
 __all__ = ["load_bars", "load_day", "load_panel", "read_bars", "resample"]
 
-DateLike = date | str | None
+DateLike = GivenDay | None
 # The unit in which pandas 3 reads dates itself, so that frames can be compared and joined as they are.
 _DATE_DTYPE = "datetime64[us]"
 
@@ -64,19 +65,19 @@ def load_bars(
     as_of: DateLike = None,
     adjust_volume: bool = False,
 ) -> pd.DataFrame:
-    """Return a stock's bars with start <= date <= end (dates or ISO texts; None: no bound), adjusted if asked.
+    """Return a stock's bars with start <= date <= end (dates, times or ISO texts; None: no bound), adjusted if asked.
 
     ``symbol`` may be written in any common way; a code that Beijing gave out before 920xxx means the stock that has
     another one now. The index is ``date`` (datetime64, ascending, each day once); the
     columns are open, high, low, close (float64, yuan), volume (int64, shares), amount (float64, yuan).
     ``attrs`` name the canonical ``symbol`` and ``adjust``; for adjusted prices ``anchor`` and ``flags``, see above.
-    Raises BadSymbol, and UnknownStock when the stock is not in the database; ValueError for a form of adjustment that
-    does not exist. No bar in the range is an empty frame.
+    Raises BadSymbol, and UnknownStock when the stock is not in the database; ValueError for a form of adjustment or a
+    day that does not exist. No bar in the range is an empty frame.
     """
-    adjustment = parse_adjustment(adjust, _as_date(as_of), adjust_volume)
-    first = _as_date(start)
+    adjustment = parse_adjustment(adjust, parse_bound(as_of), adjust_volume)
+    first = parse_bound(start)
     canonical, stock_id = _stock_of(parse_symbol(symbol))
-    bars = bars_table.read_bars(stock_id, first, adjustment.last_day(_as_date(end)))
+    bars = bars_table.read_bars(stock_id, first, adjustment.last_day(parse_bound(end)))
     places = np.zeros(len(bars), np.int64)
     columns, said = _adjusted([canonical], [stock_id], places, bars.days, _value_columns(bars), adjustment, first)
     frame = pd.DataFrame(columns, index=pd.DatetimeIndex(bars.days.astype(_DATE_DTYPE), name="date"), copy=False)
@@ -112,10 +113,10 @@ def load_panel(
         raise ValueError(f"fields are among {', '.join(VALUES)}, not {', '.join(map(str, names)) or 'empty'}")
     if layout not in ("wide", "long"):
         raise ValueError(f"layout is wide or long, not {layout}")
-    adjustment = parse_adjustment(adjust, _as_date(as_of), adjust_volume)
+    adjustment = parse_adjustment(adjust, parse_bound(as_of), adjust_volume)
     listed, ids = _wanted_stocks(symbols)
-    first = _as_date(start)
-    places, days, raw = _read_panel(ids, first, adjustment.last_day(_as_date(end)), names)
+    first = parse_bound(start)
+    places, days, raw = _read_panel(ids, first, adjustment.last_day(parse_bound(end)), names)
     columns, said = _adjusted(listed, ids, places, days, dict(zip(names, raw, strict=True)), adjustment, first)
     if layout == "long":
         frame = _long(listed, places, days, columns)
@@ -128,7 +129,7 @@ def load_panel(
 
 
 def load_day(
-    day: date | str,
+    day: GivenDay,
     symbols: str | Iterable[str] | None = None,
     *,
     incomplete: Literal["mark", "refuse"] = "mark",
@@ -144,7 +145,7 @@ def load_day(
     """
     if incomplete not in ("mark", "refuse"):
         raise ValueError(f"incomplete is mark or refuse, not {incomplete}")
-    wanted = date.fromisoformat(day) if isinstance(day, str) else day
+    wanted = parse_day(day)
     listed, ids = _wanted_stocks(symbols)
     places, _days, columns = _read_panel(ids, wanted, wanted, list(VALUES))
     figures = completeness_among(wanted, ids, [ids[place] for place in places])
@@ -255,11 +256,3 @@ def _wide(listed: list[str], places: NDArray[np.int64], days: Days, column: NDAr
     table[row_of[offsets], places] = column
     index = pd.DatetimeIndex((first + np.flatnonzero(has_bar)).astype(_DATE_DTYPE), name="date")
     return pd.DataFrame(table, index=index, columns=pd.Index(listed, dtype="str", name="symbol"), copy=False)
-
-
-def _as_date(value: DateLike) -> date | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return date.fromisoformat(value)
-    return value.date() if isinstance(value, datetime) else value

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from django.utils import timezone
 
+from marketdata.given_days import GivenDay, parse_bound
 from marketdata.trading_days import known_calendar, newest_finished_day
 
 Period = Literal["weekly", "monthly"]
@@ -17,7 +18,7 @@ Period = Literal["weekly", "monthly"]
 _HOW = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum", "amount": "sum"}
 
 
-def resample(bars: pd.DataFrame, period: Period, *, until: date | None = None) -> pd.DataFrame:
+def resample(bars: pd.DataFrame, period: Period, *, until: GivenDay | None = None) -> pd.DataFrame:
     """Return weekly or monthly bars of a frame as ``load_bars`` returns it, raw or adjusted.
 
     Open of the first day, highest high, lowest low, close of the last day, sums of volume and amount. The index is the
@@ -34,7 +35,7 @@ def resample(bars: pd.DataFrame, period: Period, *, until: date | None = None) -
     grouped = bars.groupby(firsts, sort=True)
     found = grouped.agg({name: _HOW[name] for name in bars.columns})
     starts = [start.date() for start in found.index]
-    labels = _last_trading_days(starts, period, until or newest_finished_day(timezone.now()))
+    labels = _last_trading_days(starts, period, parse_bound(until) or newest_finished_day(timezone.now()))
     # A bar of a later day than the newest finished one is there all the same.
     last_bars = [day.date() for day in grouped.apply(lambda each: each.index[-1])] if starts else []
     labels = [max(pair) for pair in zip(labels, last_bars, strict=True)]

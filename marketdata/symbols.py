@@ -71,8 +71,10 @@ def parse_symbol(text: str) -> str:
     Takes 600519, 600519.SH, sh600519, SH.600519, 600519.XSHG, 600519.SS; case, blanks and full-width characters do
     not matter. A bare code belongs to the exchange that lists A-shares under it.
     Raises BadSymbol for anything that is not the code of an A-share, indexes and B-shares included, and for an
-    exchange that contradicts the code.
+    exchange that contradicts the code; TypeError for a number, which has lost its leading zeros.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"a symbol is a text such as '600519' or '000001.SZ', not {text!r} ({type(text).__name__})")
     shown = text.strip()
     # NFKC makes full-width letters, digits and dots plain; a Chinese keyboard types 。 where a dot is meant.
     compact = "".join(unicodedata.normalize("NFKC", text).replace("。", ".").split()).upper()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from datetime import date
 from itertools import permutations
@@ -207,6 +208,28 @@ def test_an_adjusted_frame_survives_parquet_with_what_it_says(tmp_path: Path) ->
     frame.to_parquet(tmp_path / "bars.parquet")
 
     assert pd.read_parquet(tmp_path / "bars.parquet").attrs == frame.attrs
+
+
+def test_slices_of_a_panel_share_what_it_says_instead_of_copying_it() -> None:
+    stored("600000.SH", [20.0] * 6)
+    stored("000002.SZ", [20.0] * 5, days=DAYS[1:])
+    panel = load_panel(adjust="hfq")
+
+    row = panel.iloc[0]
+
+    assert row.attrs["anchor"] is panel.attrs["anchor"]
+    assert row.attrs["flags"] is panel.attrs["flags"]
+
+
+def test_a_pickled_frame_can_be_read_where_barvault_is_not() -> None:
+    stored("600000.SH", [20.0, 22.0, 11.0, 10.0, 9.0, 9.0], actions=[SPLIT, DIVIDEND])
+    stored("000002.SZ", [20.0] * 5, days=DAYS[1:])
+    panel = load_panel(adjust="hfq")
+
+    pickled = pickle.dumps(panel)
+
+    assert b"marketdata" not in pickled
+    assert pickle.loads(pickled).attrs == panel.attrs
 
 
 def test_the_same_final_data_read_the_same_whatever_the_order_they_came_in() -> None:

@@ -90,6 +90,28 @@ def test_a_loaded_frame_may_be_changed() -> None:
 def test_bounds_may_be_texts_and_times() -> None:
     assert len(load_bars("600519", "2024-01-03", "2024-01-03")) == 1
     assert len(load_bars("600519", datetime(2024, 1, 3, 15), pd.Timestamp("2024-01-03"))) == 1
+    assert len(load_bars("600519", np.datetime64("2024-01-03"), "20240103")) == 1
+
+
+@pytest.mark.usefixtures("ids")
+def test_a_day_may_be_taken_from_the_index_of_a_frame() -> None:
+    frame = load_bars("600519")
+    assert list(load_day(frame.index[-1]).index) == ["000001.SZ", "600519.SH"]
+    assert load_day(frame.index.to_numpy()[-1]).attrs["date"] == "2024-01-04"
+
+
+@pytest.mark.parametrize("given", ["2024-1-2", "today"])
+def test_a_text_that_is_no_day_is_refused_with_the_way_to_write_one(given: str) -> None:
+    for read in (lambda: load_bars("600519", given), lambda: load_panel(end=given), lambda: load_day(given)):
+        with pytest.raises(ValueError, match=f"'{given}' is not a day: write it as '2024-01-31'"):
+            read()
+
+
+def test_a_number_is_neither_a_day_nor_a_symbol() -> None:
+    with pytest.raises(TypeError, match="a day is a date or a text such as '2024-01-31', not 20240102"):
+        load_day(20240102)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"a symbol is a text such as '600519' or '000001\.SZ', not 1 "):
+        load_panel([1])  # type: ignore[list-item]
 
 
 @pytest.mark.usefixtures("ids")
