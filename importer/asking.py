@@ -16,7 +16,7 @@ from importer import pacing
 from importer.dbtime import db_now
 from importer.overlap import Difference, differences
 from importer.sources.arrays import Dates
-from importer.sources.base import BadData, Banned, Source, SourceError, SourceUnavailable, UnknownSymbol
+from importer.sources.base import BadData, Banned, NetworkDown, Source, SourceError, SourceUnavailable, UnknownSymbol
 from importer.sources.fetching import current_context
 from importer.sources.labels import label_of
 from importer.sources.rows import precision_of
@@ -99,7 +99,8 @@ class AllSourcesRest(ExplainedError):
 class _Tried:
     """``refusals``: the last one of each source. ``silent``: those that may be asked again, since only they failed.
 
-    ``elsewhere``: those that do not have the stock's exchange, and were not asked.
+    ``elsewhere``: those that do not have the stock's exchange, and were not asked. ``network``: some were not reached,
+    for no fault of theirs.
     """
 
     refusals: dict[str, Refusal] = field(default_factory=dict)
@@ -107,6 +108,7 @@ class _Tried:
     silent: set[str] = field(default_factory=set)
     empty_from: list[str] = field(default_factory=list)
     elsewhere: set[str] = field(default_factory=set)
+    network: NetworkDown | None = None
     attempts: int = 0
 
 
@@ -136,7 +138,7 @@ def ask(
     5. A source without the stock's exchange is not asked, and nobody waits for it.
     ``open_days`` are the exchange's days as far as they are known: a bar on another day cannot be right.
     Raises NoSourceAnswered, which says when to ask again if a source has not truly answered; AllSourcesRest (every
-    source rests, whatever the stock is: try again later); or StopRequested.
+    source rests, whatever the stock is: try again later); NetworkDown (none was reached); or StopRequested.
     """
     tried = _Tried()
     turn = [source for source in sources if not _is_elsewhere(source, symbol, tried)]
@@ -156,7 +158,7 @@ def ask(
     raise _nothing(symbol, tried)
 
 
-def _nothing(symbol: str, tried: _Tried) -> NoSourceAnswered | AllSourcesRest:
+def _nothing(symbol: str, tried: _Tried) -> NoSourceAnswered | AllSourcesRest | NetworkDown:
     """Return the error that says why there is no answer."""
     refusals = list(tried.refusals.values())
     if tried.empty_from:
@@ -166,9 +168,16 @@ def _nothing(symbol: str, tried: _Tried) -> NoSourceAnswered | AllSourcesRest:
             {"source": word(label_of(name)), "symbol": symbol},
         )
         refusals.append(Refusal(name, "empty_answer", text))
+    answered = {refusal.source for refusal in refusals} - tried.silent - tried.elsewhere - set(tried.resting)
+    if tried.network is not None:
+        if not answered and not tried.elsewhere:
+            return tried.network
+        # Those that are asked past the proxy may go on with other stocks.
+        refusals.append(Refusal("", NetworkDown.code, tried.network.text))
+        until = tried.network.until
+        return NoSourceAnswered(refusals, max(1, tried.attempts), ask_again=until, put_off_at_most=None)
     if tried.resting and not tried.elsewhere and all(refusal.source in tried.resting for refusal in refusals):
         return AllSourcesRest(_next_try(tried.resting))
-    answered = {refusal.source for refusal in refusals} - tried.silent - tried.elsewhere - set(tried.resting)
     for name in dict.fromkeys(tried.resting):
         if name in tried.refusals:
             continue
@@ -247,6 +256,10 @@ def _ask_one(
                 open_days=open_days,
             )
             off = _compare(stored, validated.frame, symbol, source)
+        except NetworkDown as error:
+            tried.attempts -= 1
+            tried.network = error
+            return None
         except pacing.SourceResting:
             # Nothing was sent: another lane was refused meanwhile, or no slot came in time.
             tried.attempts -= 1

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_noop
 from importer.asking import AllSourcesRest, Answer, NoSourceAnswered, ask
 from importer.exceptions import BadRequest
 from importer.overlap import differences
-from importer.sources.base import Source
+from importer.sources.base import NetworkDown, Source
 from importer.sources.fetching import FetchContext, fetching
 from importer.sources.labels import label_of
 from importer.sources.registry import auto_order, get_source
@@ -89,7 +89,7 @@ def compare_stocks(
         try:
             with fetching(bounds):
                 answer = ask(others, stock.symbol, start, end, today=today, has_history=True, open_days=open_days)
-        except (NoSourceAnswered, AllSourcesRest) as error:
+        except (NoSourceAnswered, AllSourcesRest, NetworkDown) as error:
             values = {"symbol": stock.symbol, "reason": sentence(error.text)}
             yield Compared(stock.symbol, problem=Text(_NOT_ANSWERED, values))
             continue

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
+from datetime import datetime
 from threading import Event
 from typing import Any, TypeVar
 from uuid import UUID
@@ -39,11 +40,13 @@ from importer.exceptions import LostLease, StopRequested
 from importer.finishing import finish_if_done
 from importer.models import Action, ImportTask, Status
 from importer.slots import Bell, Hold
+from importer.sources.base import NetworkDown
 from importer.sources.fetching import FetchContext, fetching
 from importer.stock_work import ChunkWork, StockDone
 from importer.stopping import stop_requested
 from importer.storage_trouble import disk_full_text
-from importer.waiting import wait_for_sources
+from importer.waiting import wait_for_network, wait_for_sources
+from marketdata.texts import Text
 
 logger = logging.getLogger(__name__)
 
@@ -242,9 +245,12 @@ class Lane:
         if self.on_stock is not None:
             self.on_stock(done)
 
-    def sources_rest(self, until: Any) -> None:
-        """Make the task wait: no source may be asked before ``until``."""
-        wait_for_sources(self.hold.task_id, until)
+    def sources_rest(self, until: datetime, without_network: Text | None = None) -> None:
+        """Make the task wait: no source may be asked before ``until``, or can be (``without_network`` says why)."""
+        if without_network is None:
+            wait_for_sources(self.hold.task_id, until)
+        else:
+            wait_for_network(self.hold.task_id, until, without_network)
         self.give_way.set()
 
     def close(self) -> None:
@@ -262,6 +268,9 @@ class Lane:
         progress.say(task.pk, progress.LISTING_TEXT)
         try:
             plan = self.wait(self.submit(fetch_plan, task, limit=PLAN_LIMIT))
+        except NetworkDown as error:
+            self.sources_rest(error.until, error.text)
+            raise StopRequested from error
         except PlanFailed as error:
             if error.until is not None:
                 self.sources_rest(error.until)

@@ -26,7 +26,9 @@ class OutageLog:
         elif now - self._logged < _REPEAT_AFTER:
             return
         self._logged = now
-        self._logger.warning("%s: %s. Trying again.", self._subject, str(error).strip() or type(error).__name__)
+        self._logger.warning(
+            "%s: %s. Trying again.", self._subject, str(error).strip().rstrip(".。") or type(error).__name__
+        )
 
     def worked(self) -> None:
         if self._began is not None:

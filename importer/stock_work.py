@@ -25,7 +25,7 @@ from importer.exceptions import LostLease, StopRequested
 from importer.models import Failure, ImportTask, Kind
 from importer.planning import Work, repair_range, work_for
 from importer.recording import stock_failure
-from importer.sources.base import UnknownSymbol
+from importer.sources.base import NetworkDown, UnknownSymbol
 from importer.sources.labels import label_of
 from importer.sources.registry import auto_order, get_source
 from importer.stock_writing import Job, Ready, StockWriter
@@ -202,6 +202,9 @@ class ChunkWork:
                 raise
             except AllSourcesRest as error:
                 self.lane.sources_rest(error.until)
+                raise StopRequested from error
+            except NetworkDown as error:
+                self.lane.sources_rest(error.until, error.text)
                 raise StopRequested from error
             except NoSourceAnswered as error:
                 if (until := error.next_try(claimed.put_off)) is not None:

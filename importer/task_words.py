@@ -11,6 +11,7 @@ from django.utils.translation import gettext_noop
 from importer import lifecycle
 from importer.models import Action, ImportTask, Kind, Status
 from importer.sources.labels import label_of
+from importer.waiting import waits_for_network
 from marketdata.texts import Text, counted, moment, word
 
 _KINDS = {
@@ -47,6 +48,8 @@ def state_text(task: ImportTask) -> Text:
     """Return the task's state in words, with what was asked of it, why it waits, or how many stocks failed."""
     if task.status == Status.RUNNING and task.requested_action:
         return Text(_ASKED[Action(task.requested_action)])
+    if task.status == Status.RUNNING and waits_for_network(task):
+        return Text(gettext_noop("running, waits for the network"))
     if task.status == Status.RUNNING and task.waiting_until is not None:
         return Text(gettext_noop("running, waits for its sources until %(at)s"), {"at": moment(task.waiting_until)})
     if task.status == Status.PENDING and task.message_id == lifecycle.STEPPED_ASIDE_TEXT.msgid:

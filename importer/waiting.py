@@ -11,7 +11,9 @@ from importer import progress
 from importer.chunks import ask_again_now
 from importer.dbtime import db_now
 from importer.models import ImportTask, Status
-from marketdata.texts import Text, counted, moment
+from marketdata.texts import Text, counted, moment, sentence
+
+_NO_NETWORK = gettext_noop("%(reason)s The task waits, and goes on by itself as soon as one can be.")
 
 
 def wait_for_sources(task_id: UUID, until: datetime) -> None:
@@ -20,10 +22,23 @@ def wait_for_sources(task_id: UUID, until: datetime) -> None:
     _note(task_id, until, text)
 
 
+def wait_for_network(task_id: UUID, until: datetime, reason: Text) -> None:
+    """Note that the running task waits until this machine reaches a data site; it looks again at ``until``."""
+    # Without the time of each look: the page and the terminal say it once, and not every twenty seconds.
+    _note(task_id, until, Text(_NO_NETWORK, {"reason": sentence(reason)}))
+
+
+def waits_for_network(task: ImportTask) -> bool:
+    """Say whether the task waits because no data site can be reached from here."""
+    return task.waiting_until is not None and task.message_id == _NO_NETWORK
+
+
 def wait_for_stocks_put_off(task_id: UUID, until: datetime, stocks: int) -> None:
     """Note until when the running task waits for the last of its stocks, which only sources that rest may have."""
     text = Text(
-        gettext_noop("%(stocks)s left, which only sources that rest may have; next try at %(at)s."),
+        gettext_noop(
+            "%(stocks)s left, which only sources that rest, or cannot be reached, may have; next try at %(at)s."
+        ),
         {"stocks": counted(stocks, "%(count)s stock", "%(count)s stocks"), "at": moment(until)},
     )
     _note(task_id, until, text)

@@ -17,7 +17,8 @@ from importer.doctor.facts import Fact, Verdict, finding, fine
 from importer.hosts import code_version, live_hosts, live_workers
 from importer.models import FINISHED, Breaker, Host, ImportTask, Status
 from importer.task_words import request_text
-from marketdata.texts import moment, sentence
+from importer.waiting import waits_for_network
+from marketdata.texts import Text, moment, sentence
 
 # A lane writes every second or two; a stock's fetch may take half a minute.
 SILENT_FOR = timedelta(seconds=60)
@@ -86,6 +87,12 @@ def running_task() -> Iterator[Fact]:
                 "on where it was when they are started."
             ),
             **values,
+        )
+    elif waits_for_network(task):
+        yield finding(
+            gettext_noop("Task %(task)s (%(request)s) at %(percent)s percent waits for the network: %(reason)s"),
+            **values,
+            reason=sentence(Text(task.message_id, task.message_values)),
         )
     elif task.waiting_until is not None:
         yield fine(

@@ -21,6 +21,7 @@ from importer.sources.labels import label_of
 from importer.status import active_task, completeness, known_on
 from importer.task_words import request_text
 from importer.verdict import complete_until
+from importer.waiting import waits_for_network
 from marketdata.texts import Text, counted, moment, sentence, word
 from marketdata.trading_days import EXCHANGE_TIME, is_assumed, newest_finished_day
 
@@ -130,7 +131,9 @@ def _why() -> Iterator[Text]:
         yield Text(gettext_noop("A task is paused: %(task)s."), values)
     else:
         yield Text(gettext_noop("A task waits for its turn: %(task)s."), values)
-    if active.status == Status.RUNNING and active.waiting_until is not None:
+    if active.status == Status.RUNNING and waits_for_network(active):
+        yield Text(active.message_id, active.message_values)
+    elif active.status == Status.RUNNING and active.waiting_until is not None:
         yield Text(gettext_noop("Every source rests until %(at)s."), {"at": moment(active.waiting_until)})
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from django.utils.translation import gettext_noop
 
-from marketdata.texts import ExplainedError
+from marketdata.texts import ExplainedError, sentence
 
 if TYPE_CHECKING:
     # Pages and short commands know sources by name and never see a frame: pandas takes them 0.3 s to load.
@@ -49,6 +49,22 @@ class Banned(SourceError):
     def __init__(self, msgid: str = "", /, *, retry_after: float | None = None, **values: Any) -> None:
         super().__init__(msgid, **values)
         self.retry_after = retry_after
+
+
+class NetworkDown(ExplainedError):
+    """No data site can be reached: neither a stock nor a source is to blame. To be tried again at ``until``.
+
+    Not a SourceError, so that whoever goes on without one source does not go on without a network.
+    """
+
+    code = "network_down"
+    default_msgid = gettext_noop("No data site can be reached from this machine. %(reason)s")
+
+    def __init__(self, failure: SourceError, until: datetime) -> None:
+        # Where every door is closed nobody refuses.
+        reason = failure if isinstance(failure, SourceUnavailable) else SourceUnavailable(**failure.text.values)
+        super().__init__(reason=sentence(reason.text))
+        self.until = until
 
 
 class BadData(SourceError):

@@ -35,7 +35,7 @@ def _no_slot() -> None:
 @dataclass
 class Bounds:
     """``deadline`` is a ``time.monotonic()`` value, never after ``latest``; ``limit`` the seconds that the request
-    had in all.
+    had in all. ``sent``: the connection stands, and the request was written.
     """
 
     deadline: float
@@ -43,6 +43,7 @@ class Bounds:
     should_stop: Callable[[], bool]
     latest: float = math.inf
     keep_slot: Callable[[], None] = _no_slot
+    sent: bool = False
 
     def before_sending(self) -> None:
         """To be called when the connection is ready, right before the request is written.
@@ -53,6 +54,7 @@ class Bounds:
         began = time.monotonic()
         self.keep_slot()
         self.deadline = min(self.deadline + time.monotonic() - began, self.latest)
+        self.sent = True
 
     def seconds_left(self) -> float:
         return self.deadline - time.monotonic()

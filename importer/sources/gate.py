@@ -16,6 +16,7 @@ from django.conf import settings
 
 from importer import pacing
 from importer.exceptions import StopRequested
+from importer.sources import network
 from importer.sources.base import Banned, SourceError, SourceUnavailable
 from importer.sources.bounds import Bounds, OutOfTime, bounded
 from importer.sources.fetching import FetchContext, current_context
@@ -36,11 +37,13 @@ def one_request(source: str, host: str, *, proxy: str | None = None, greeting: b
        own calls ``bounds.before_sending()`` before it writes, and ``bounds.check()`` between two reads.
     3. Whatever goes wrong on the way becomes Banned or SourceUnavailable and is reported to the breaker; an answer
        is reported as a success, also one that raises another error of a source.
+    4. When there was no connection, or nobody on it who speaks the protocol, look first whether this machine reaches
+       any website: if not, it is NetworkDown, and nobody is blamed.
 
     ``greeting``: an answer is no success, only the way to one, unless it is what a half-open breaker waits for. Who
     greets friendly and then refuses would never be found to refuse.
 
-    Raises StopRequested, SourceResting (nothing was sent), Banned or SourceUnavailable.
+    Raises StopRequested, SourceResting (nothing was sent), Banned, SourceUnavailable or NetworkDown.
     """
     bounds, slot = _admitted(source)
     try:
@@ -50,6 +53,8 @@ def one_request(source: str, host: str, *, proxy: str | None = None, greeting: b
         pacing.report_success(source)
         raise
     except (Banned, SourceUnavailable) as error:
+        if greeting and isinstance(error, SourceUnavailable):
+            network.look(source, error, bounds.should_stop)
         pacing.report_trouble(source, error)
         raise
     except SourceError:
@@ -60,6 +65,8 @@ def one_request(source: str, host: str, *, proxy: str | None = None, greeting: b
     except (*TRANSPORT_ERRORS, OutOfTime, EOFError) as error:
         failure = error_of_failure(source, host, error, bounds.limit, proxy)
         if not _fetch_ended(bounds):
+            if greeting or not bounds.sent:
+                network.look(source, failure, bounds.should_stop)
             pacing.report_trouble(source, failure)
         raise failure from error
     else:

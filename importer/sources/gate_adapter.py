@@ -28,6 +28,7 @@ from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
 from importer import pacing
+from importer.sources import network
 from importer.sources.base import SourceUnavailable
 from importer.sources.bounds import BoundedSocket, Bounds, OutOfTime, current_bounds
 from importer.sources.gate import StaleConnection, one_request
@@ -164,6 +165,7 @@ class GateAdapter(HTTPAdapter):
         if "Mozilla" in str(request.headers.get("User-Agent", "")):
             request.headers["User-Agent"] = default_user_agent()
         proxy = select_proxy(str(request.url), proxies)
+        network.refuse_if_down()
         while True:
             try:
                 with one_request(source, host, proxy=proxy) as bounds:
@@ -200,6 +202,7 @@ class GateAdapter(HTTPAdapter):
                 raise StaleConnection from failure
             raise
         self._answered.add(host)
+        network.note_answer()
         if error is None and response.status_code < 300:
             error = error_of_body(source, body)
         if error is not None:

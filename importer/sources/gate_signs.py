@@ -39,7 +39,7 @@ _EMPTY = gettext_noop("an empty answer")
 
 _CERTIFICATE = gettext_noop(
     "The certificate of %(host)s is not to be trusted (%(detail)s), so %(source)s was not asked. "
-    "A proxy that reads along, or a wrong clock, can be the reason."
+    "A network that wants a login, a proxy that reads along, or a wrong clock can be the reason."
 )
 _PROXY = gettext_noop(
     "%(source)s did not answer through the proxy %(proxy)s (%(detail)s). "

@@ -21,8 +21,10 @@ from importer.dbtime import db_now
 from importer.doctor import Fact, Verdict, database, installation, surroundings, work
 from importer.hosts import Trouble, code_version, say_alive, say_gone
 from importer.models import Breaker, Host, ImportTask, SourceState, Status
+from importer.waiting import wait_for_network
 from marketdata.models import Bar, Stock
 from marketdata.store import bars_hash, ensure_stocks, store_bars
+from marketdata.texts import Text
 from tests.importer.command_line import give_command
 from tests.importer.factories import make_task
 from tests.importer.processes import Installation as RealInstallation
@@ -323,6 +325,13 @@ def test_a_running_task_that_waits_for_its_sources_says_until_when() -> None:
     running(heartbeat_at=now - timedelta(hours=1), waiting_until=now + timedelta(minutes=5))
     assert findings(work.running_task) == []
     assert "waits for its sources until" in facts(work.running_task)[0]
+
+
+def test_a_running_task_that_waits_for_the_network_says_why() -> None:
+    workers_are_alive()
+    task = running()
+    wait_for_network(task.pk, db_now() + timedelta(seconds=20), Text("No network."))
+    assert "waits for the network: No network. The task waits" in the_finding(work.running_task)
 
 
 def test_a_task_that_waits_for_another_names_it() -> None:

@@ -11,6 +11,9 @@ from django.utils import timezone
 from importer import lifecycle
 from importer.models import Action, ImportTask, Kind, Status
 from importer.task_words import request_text, state_text
+from importer.waiting import wait_for_network
+from marketdata.texts import Text
+from tests.importer.factories import make_task
 
 
 @pytest.mark.parametrize("status", Status)
@@ -35,6 +38,14 @@ def test_failed_stocks_are_counted() -> None:
 def test_a_wait_for_sources_has_its_end() -> None:
     task = ImportTask(status=Status.RUNNING, waiting_until=timezone.now() + timedelta(minutes=5))
     assert str(state_text(task)).startswith("running, waits for its sources until ")
+
+
+@pytest.mark.django_db
+def test_a_wait_for_the_network_is_told_apart() -> None:
+    task = make_task(status=Status.RUNNING)
+    wait_for_network(task.pk, timezone.now() + timedelta(seconds=20), Text("No network."))
+    task.refresh_from_db()
+    assert str(state_text(task)) == "running, waits for the network"
 
 
 @pytest.mark.parametrize(

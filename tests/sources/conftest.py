@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from importer.pace_memory import memory
-from importer.sources import baostock_wire, gate_adapter, tdx_servers, tdxquotes
+from importer.sources import baostock_wire, gate_adapter, network, tdx_servers, tdxquotes
 from tests.sources.standin import StandIn, running_standin
 
 
@@ -19,6 +19,7 @@ def close_connections() -> None:
     baostock_wire.close_connections()
     tdxquotes.close_connections()
     tdx_servers.forget()
+    network.forget()
 
 
 @pytest.fixture(scope="session")

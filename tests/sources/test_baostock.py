@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import socket
 import threading
 from datetime import date
 from datetime import time as clock
@@ -19,6 +18,7 @@ from importer.sources.baostock_wire import text_of_answer
 from importer.sources.base import BAR_COLUMNS, BadData, Banned, SourceUnavailable
 from importer.sources.validation import validate_bars
 from tests.importer.simulated_clock import at
+from tests.sources.broken_network import find_no_name
 from tests.sources.expected import expected_bars, same_bars
 from tests.sources.standin import StandIn
 from tests.sources.standin.bars import DELISTED, SUSPENDED, sessions
@@ -187,10 +187,7 @@ def test_the_package_stays_as_it_is_for_others(standin: StandIn, monkeypatch: py
 
 
 def test_a_name_that_cannot_be_found_is_said_so(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    def nowhere(*_: Any, **__: Any) -> Any:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    find_no_name(monkeypatch, "baostock.com")
     with pytest.raises(SourceUnavailable, match=r"public-api\.baostock\.com cannot be found"):
         bars()
 

@@ -7,7 +7,19 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 # Of the connection, before or instead of an answer.
-WIRE = ("reset", "close", "silence", "slow", "drip", "drip_headers", "broken_off", "certificate", "slow_handshake")
+WIRE = (
+    "reset",
+    "close",
+    "silence",
+    "slow",
+    "drip",
+    "drip_headers",
+    "broken_off",
+    "certificate",
+    "slow_handshake",
+    # Of every connection to a website, whatever its host: as a proxy of the whole system does without a way out.
+    "no_handshake",
+)
 # Of the HTTP answer.
 HTTP = ("403", "404", "418", "429", "456", "500", "502", "503", "redirect")
 # Of the page, whatever it says.
@@ -95,7 +107,7 @@ class FaultBook:
     def of_handshake(self, host: str) -> list[Fault]:
         """Return the faults of a new connection to ``host``: they last until they are cleared."""
         with self._lock:
-            kinds = ("certificate", "slow_handshake")
+            kinds = ("certificate", "slow_handshake", "no_handshake")
             return [fault for fault in self._faults if fault.kind in kinds and fault.matches(host, fault.path, "")]
 
     def meet(self, host: str, path: str, symbol: str) -> list[Fault]:

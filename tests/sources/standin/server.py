@@ -108,7 +108,7 @@ class StandInServer(ThreadingHTTPServer):
         for fault in self.faults.of_handshake(name or ""):
             if fault.kind == "certificate":
                 sock.context = self._untrusted
-            else:
+            elif fault.kind == "slow_handshake":
                 self.stopping.wait(fault.seconds)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -124,6 +124,9 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         # The handshake is made here, in the connection's own thread, and not by the one that accepts.
         self.request.settimeout(60)
+        if any(fault.kind == "no_handshake" for fault in self.server.faults.of_handshake("")):
+            self._hang_up(reset=True)
+            raise ConnectionResetError
         self.request = self.server.tls.wrap_socket(self.request, server_side=True)
         self.server.connections += 1
         self.number = self.server.connections
