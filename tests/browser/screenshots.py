@@ -40,13 +40,15 @@ def main(wanted: list[str]) -> int:
     isolate("barvault-screenshots-")
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
     os.environ["BARVAULT_LOG_LEVEL"] = "ERROR"
+    from config.translations import compile_stale_catalogues
+
+    # Before Django is loaded: it keeps the catalogues that it has read.
+    compile_stale_catalogues()
     import django
 
     django.setup()
-    from config.translations import compile_stale_catalogues
     from tests.browser.scenes import SCENES
 
-    compile_stale_catalogues()
     OUT.mkdir(parents=True, exist_ok=True)
     wide = 0
     with _server() as url, ThreadPoolExecutor(1) as database, chromium.chromium() as browser:
