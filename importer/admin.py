@@ -20,11 +20,12 @@ from importer.dispatch import dispatch_soon
 from importer.hosts import trouble_of
 from importer.models import Failure, Host, ImportChunk, ImportTask, LaneSlot, SourceState, Transition
 from importer.notify import admin as notify_admin
+from importer.page_words import source_names_text
 from importer.retention import clear_tasks
 from importer.task_requests import retry
 from importer.task_words import request_text, state_text
 from importer.waiting import end_waiting
-from marketdata.readonly_admin import ReadOnlyAdmin
+from marketdata.readonly_admin import ReadOnlyAdmin, figure_column
 from marketdata.texts import ExplainedError
 
 # Their tables register themselves.
@@ -38,7 +39,10 @@ admin.site.site_header = admin.site.site_title = "Barvault"
 class ImportTaskAdmin(ReadOnlyAdmin):
     """Tasks with a progress bar. Actions go through ``lifecycle``, as everything does that changes a state."""
 
-    list_display = ("created_at", "what", "bar", "state", "total", "done", "failed", "priority", "links")
+    list_display = (
+        "created_at", "what", "bar", "state", figure_column(ImportTask, "total"), figure_column(ImportTask, "done"),
+        figure_column(ImportTask, "failed"), "priority", "links",
+    )  # fmt: skip
     list_filter = ("status", "kind", "created_at")
     date_hierarchy = "created_at"
     search_fields = ("id", "requested_by")
@@ -211,10 +215,17 @@ class HostAdmin(ReadOnlyAdmin):
 
 @admin.register(SourceState)
 class SourceStateAdmin(ReadOnlyAdmin):
-    list_display = ("source", "breaker", "open_until", "sentence", "interval", "requests_today", "requests", "troubles")
+    list_display = (
+        "label", "breaker", "open_until", "sentence", "interval", figure_column(SourceState, "requests_today"),
+        figure_column(SourceState, "requests"), figure_column(SourceState, "troubles"),
+    )  # fmt: skip
     exclude = ("reason_id", "reason_values")
     readonly_fields = ("sentence",)
     actions = ("close_breaker",)
+
+    @admin.display(description=gettext_lazy("source"), ordering="source")
+    def label(self, state: SourceState) -> str:
+        return source_names_text(state.source)
 
     @admin.display(description=gettext_lazy("reason"))
     def sentence(self, state: SourceState) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -14,21 +15,54 @@ from django.utils.translation import gettext, gettext_lazy
 
 from marketdata.models import AbsentDay, Bar, CorporateAction, Stock, TradingDay
 from marketdata.readonly_admin import ReadOnlyAdmin
+from marketdata.symbols import Board
 
 BARS_PER_PAGE = 200
 
 
+class BoardFilter(admin.SimpleListFilter):
+    """The boards by their names; the table keeps short ones."""
+
+    title = gettext_lazy("board")
+    parameter_name = "board"
+
+    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+        return [(board.value, str(board.label)) for board in Board]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Stock]) -> QuerySet[Stock]:
+        return queryset.filter(board=self.value()) if self.value() else queryset
+
+
+def board_label(board: str) -> str:
+    """Return a board's name; a value that is none stays as it is."""
+    return str(Board(board).label) if board in Board.values else board
+
+
 @admin.register(Stock)
 class StockAdmin(ReadOnlyAdmin):
-    list_display = ("symbol", "name", "exchange", "board", "listed_on", "delisted_on", "first_bar", "last_bar", "bars")
-    list_filter = ("exchange", "board")
+    list_display = (
+        "symbol",
+        "name",
+        "exchange",
+        "on_board",
+        "listed_on",
+        "delisted_on",
+        "first_bar",
+        "last_bar",
+        "bars",
+    )
+    list_filter = ("exchange", BoardFilter)
     search_fields = ("symbol", "name", "former_symbol")
     ordering = ("symbol",)
     fields = (
-        "symbol", "former_symbol", "name", "exchange", "board", "listed_on", "delisted_on", "bars", "first_bar",
+        "symbol", "former_symbol", "name", "exchange", "on_board", "listed_on", "delisted_on", "bars", "first_bar",
         "last_bar", "covered_from", "covered_until",
     )  # fmt: skip
     show_full_result_count = False
+
+    @admin.display(description=gettext_lazy("board"), ordering="board")
+    def on_board(self, stock: Stock) -> str:
+        return board_label(stock.board)
 
     @admin.display(description=gettext_lazy("bars"), ordering="bar_count")
     def bars(self, stock: Stock) -> SafeString:

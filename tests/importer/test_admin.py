@@ -309,3 +309,13 @@ class TestDjangoQ:
         payload = {"id": "1", "name": "bell", "func": "importer.lanes.run_lane", "args": (), "kwargs": {}}
         OrmQ.objects.create(key="barvault", payload=SignedPackage.dumps(payload), lock=now)
         shown(client, f"/admin/django_q/{name}/")
+
+
+def test_figures_of_the_lists_have_separators_and_a_source_its_name(client: Client) -> None:
+    make_task(total=5412, done=5388)
+    SourceState.objects.create(source="eastmoney", requests=12480)
+    tasks, sources = client.get(LIST).content.decode(), client.get("/admin/importer/sourcestate/").content.decode()
+    assert ">5,412<" in tasks
+    assert ">5,388<" in tasks
+    assert ">12,480<" in sources
+    assert ">Eastmoney<" in sources

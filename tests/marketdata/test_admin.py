@@ -36,6 +36,14 @@ def shown(client: Client, path: str) -> str:
     return " ".join(response.content.decode().split())
 
 
+def test_stocks_are_listed_and_filtered_by_the_names_of_their_boards(client: Client, stock: Stock) -> None:
+    Stock.objects.filter(pk=stock.pk).update(board="main")
+    page = shown(client, "/admin/marketdata/stock/")
+    assert '<td class="field-on_board">main board</td>' in page
+    assert "600519.SH" in shown(client, "/admin/marketdata/stock/?board=main")
+    assert "600519.SH" not in shown(client, "/admin/marketdata/stock/?board=star")
+
+
 @pytest.mark.parametrize("name", ["stock", "corporateaction", "tradingday"])
 class TestEachTable:
     def path(self, name: str, stock: Stock) -> str:
