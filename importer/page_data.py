@@ -12,7 +12,7 @@ from django.db.models import Count
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from importer import pacing, progress
+from importer import lifecycle, pacing, progress
 from importer.api_paths import told
 from importer.exceptions import BadRequest
 from importer.hosts import live_hosts, missed_hosts
@@ -21,7 +21,7 @@ from importer.notify.outbox import given_up_since
 from importer.page_schedules import ScheduleLine, daily_line
 from importer.page_words import SourceLine, source_lines, source_names_text, spoken_text, turn_text
 from importer.sources.registry import auto_order
-from importer.status import Completeness, DataStatus, Space, completeness, data_status, space
+from importer.status import Completeness, DataStatus, Space, completeness, data_status, never_imported, space
 from importer.task_words import request_text, state_text
 from importer.verdict import Verdict, calendar_note, verdict
 from marketdata.completeness import newest_figures
@@ -31,6 +31,10 @@ from marketdata.texts import Text, sentence
 from marketdata.trading_days import EXCHANGE_TIME, last_known_day
 
 RECENT_TASKS = 5
+# What a task's row still says in the first moment after its turn has come.
+_BEFORE_IT_RAN = frozenset(
+    text.msgid for text in (lifecycle.WAITING_TEXT, lifecycle.PAUSED_TEXT, lifecycle.STEPPED_ASIDE_TEXT)
+)
 # How long the page says that a task has ended, for people who were away.
 NEWS_FOR = timedelta(hours=24)
 # How long it says that messages reached nobody.
@@ -56,6 +60,8 @@ class TaskCard:
         """What the task does now, without the figures that stand beside it."""
         if doing := self.task.message_values.get("doing"):
             return Text(gettext_noop("Importing %(doing)s"), {"doing": doing})
+        if self.task.status == Status.RUNNING and self.task.message_id in _BEFORE_IT_RAN:
+            return ""
         return "" if "finished" in self.task.message_values else self.message
 
     @property
@@ -160,7 +166,7 @@ def card_of(task: ImportTask, now: datetime | None = None) -> TaskCard:
         state=state_text(task),
         message=told(task.message, task.parameters.get("path")),
         finished=shown.done,
-        eta=None if task.waiting_until else shown.eta_seconds,
+        eta=None if task.waiting_until or task.requested_action else shown.eta_seconds,
         speed=task.stocks_per_second if task.status == Status.RUNNING else None,
         elapsed=(ended - task.started_at).total_seconds() if task.started_at else None,
         tone=_tone(task),
@@ -277,6 +283,7 @@ def _verdict(stored: Completeness, running: ImportTask | None, known_until: date
         missing_days=stored.missing_days,
         assumed=stored.newest > known_until,
         importing=importing,
+        absent=never_imported(stored.newest),
     )
 
 

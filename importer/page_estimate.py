@@ -27,6 +27,9 @@ def planned(form: ImportForm) -> list[Planned]:
     if Stock.objects.filter(bar_count__gt=0).exists():
         kinds.append(Kind.UPDATE)
     found = [_planned(form, kind) for kind in kinds]
+    if found[0].existing is not None:
+        # What an import fetches is not missing to an update: that there is nothing to do would mislead.
+        found = [each for each in found if each.estimate is None or each.estimate.stocks]
     if len(found) > 1 and found[0].problem == found[1].problem:
         return found[:1] if found[0].problem else found
     return found

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from django.utils.text import capfirst
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext, gettext_noop
 
 from importer.models import Breaker, ImportTask, Status
 from importer.pacing import SourceStatus, pace_of
@@ -84,6 +84,19 @@ def asker_text(by: str) -> str:
     if not colon or way not in _WAYS:
         return by
     return str(Text(gettext_noop("%(way)s: %(who)s"), {"way": word(_WAYS[way]), "who": who}))
+
+
+def way_of(typed: str) -> str:
+    """Return the way that somebody names as histories show it, as histories keep it; what names none stays."""
+    for way, label in _WAYS.items():
+        if typed.casefold() in (way, gettext(label).casefold()):
+            return way
+    return typed
+
+
+def ways() -> list[tuple[str, str]]:
+    """Return the ways to ask for something, as (kept, msgid)."""
+    return list(_WAYS.items())
 
 
 def _source_line(name: str, state: SourceStatus | None) -> SourceLine:

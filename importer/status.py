@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import Count, Max, Min, Q, Sum
 from django.utils import timezone
 
-from importer.models import ImportTask, Status
+from importer.models import ImportTask, Kind, Status
 from importer.verdict import Known, complete_until
 from marketdata.models import Stock
 from marketdata.trading_days import newest_finished_day, trading_days
@@ -93,6 +93,18 @@ def completeness(now: datetime) -> Completeness:
     until, behind = complete_until(known)
     missing = len(trading_days(until + timedelta(days=1), newest).days) if until and until < newest else 0
     return Completeness(until, behind, newest, missing, known)
+
+
+def never_imported(day: date) -> int:
+    """Return how many listed stocks that are traded on ``day`` were never fetched.
+
+    0 for somebody who has only ever asked for some stocks: the others are not missing to them.
+    """
+    if not ImportTask.objects.filter(kind=Kind.IMPORT, parameters__symbols=None).exists():
+        return 0
+    listed = Q(listed_on=None) | Q(listed_on__lte=day)
+    trades = Q(delisted_on=None) | Q(delisted_on__gt=day)
+    return Stock.objects.filter(listed, trades, bar_count=0, covered_until=None).count()
 
 
 def active_task() -> ImportTask | None:

@@ -30,7 +30,7 @@ from importer.history_chart import TASKS, chart_of
 from importer.models import FINISHED, Failure, ImportTask, Kind, Status
 from importer.page_data import NEWS_FOR, card_of, failure_lines, lanes_of, per_source, workers
 from importer.page_forms import every_source
-from importer.page_words import asker_text, spoken_text
+from importer.page_words import asker_text, spoken_text, way_of, ways
 from importer.task_requests import Submission, retry
 from importer.views import SEEN_COOKIE
 from marketdata.texts import ExplainedError
@@ -52,6 +52,7 @@ def tasks(request: HttpRequest) -> HttpResponse:
         "kinds": Kind.choices,
         "states": Status.choices,
         "sources": every_source(),
+        "ways": ways(),
         "chart": chart_of(ended_tasks(tasks_of(wanted), TASKS)),
     }
     return render(request, "tasks.html", context)
@@ -171,7 +172,7 @@ def _wanted(request: HttpRequest) -> tuple[Wanted, dict[str, str]]:
         kind=chosen["kind"] if chosen["kind"] in Kind.values else "",
         status=chosen["status"] if chosen["status"] in Status.values else "",
         source=chosen["source"],
-        by=chosen["by"],
+        by=way_of(chosen["by"]),
         since=datetime.combine(since, time(), EXCHANGE_TIME) if since else None,
         until=datetime.combine(until, time.max, EXCHANGE_TIME) if until else None,
     )

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_noop
 
 from marketdata.completeness import DayFigures
 from marketdata.texts import Text, counted
+from marketdata.texts import sentence as sentence_of
 
 # A stock or two that failed do not make the whole market look old: they are counted beside it.
 SHARE_THAT_COUNTS = 0.99
@@ -22,6 +23,7 @@ _CALENDAR_ENDS = gettext_noop(
     "The exchange's calendar is known until %(day)s only; later weekdays are assumed to be open. "
     "Update it: .venv/bin/pip install -U exchange-calendars"
 )
+_COMPLETE = gettext_noop("Complete until %(day)s")
 _NEWEST = gettext_noop("Newest finished trading day %(day)s (bars of today are stored from 16:00 on)")
 _NEWEST_ASSUMED = gettext_noop(
     "Newest finished trading day %(day)s, assumed: the exchange's calendar is not published that far "
@@ -66,12 +68,13 @@ def verdict(
     missing_days: int,
     assumed: bool,
     importing: tuple[int, int] | None,
+    absent: int = 0,
 ) -> Verdict:
     """Return the sentence for what is stored.
 
     ``missing_days`` are the trading days after ``complete_until`` up to that of ``newest``, the newest finished one;
     ``assumed``: that day rests on a calendar that is not published yet. ``importing``: (finished, total) stocks of
-    a full import that goes on.
+    a full import that goes on. ``absent`` stocks were asked for and never fetched.
     """
     detail = Text(_NEWEST_ASSUMED if assumed else _NEWEST, {"day": newest.day.isoformat()})
     if importing is not None:
@@ -95,8 +98,16 @@ def verdict(
         sentence = gettext_noop("Complete until %(day)s, but %(behind)s")
     else:
         sentence = gettext_noop("Complete until %(day)s, nothing is missing")
-    level = "behind" if missing_days or behind else "complete"
-    return Verdict(level, Text(sentence, standing), detail, newest.text if newest.missing else None)
+    level = "behind" if missing_days or behind or absent else "complete"
+    said = Text(sentence, standing)
+    if absent:
+        said = _with_absent(said if missing_days or behind else Text(_COMPLETE, standing), absent)
+    return Verdict(level, said, detail, newest.text if newest.missing else None)
+
+
+def _with_absent(said: Text, absent: int) -> Text:
+    lacking = counted(absent, "%(count)s stock is not imported yet", "%(count)s stocks are not imported yet")
+    return Text(gettext_noop("%(verdict)s; %(absent)s"), {"verdict": sentence_of(said), "absent": lacking})
 
 
 def calendar_ends_soon(known_until: date, today: date) -> bool:

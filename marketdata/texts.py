@@ -90,6 +90,15 @@ def duration_text(value: float) -> str:
     return gettext(gettext_noop("%(seconds)s s")) % {"seconds": second}
 
 
+def about_text(value: float) -> str:
+    """Put an estimated duration in seconds into words, no finer than an estimate is: whole minutes from ten on."""
+    whole = max(1, round(value))
+    minutes = round(whole / 60)
+    if 10 <= minutes < 60 or whole in (60 * minute for minute in range(1, 10)):
+        return gettext(gettext_noop("%(minutes)s min")) % {"minutes": minutes}
+    return duration_text(whole)
+
+
 def moment_text(value: datetime, now: datetime | None = None) -> str:
     """Put a moment into words: ``12:05``, or ``2026-11-24 12:05`` when it is not today (exchange time)."""
     local = timezone.localtime(value)

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext, gettext_noop
 
-from marketdata.texts import duration_text, moment_text
+from marketdata.texts import about_text, duration_text, moment_text
 
 register = template.Library()
 
@@ -31,6 +31,12 @@ def number(value: int | float | None) -> str:
 def duration(value: float | None) -> str:
     """Write seconds as a duration; nothing for None."""
     return "" if value is None else duration_text(value)
+
+
+@register.filter
+def about(value: float | None) -> str:
+    """Write seconds that are only estimated; nothing for None."""
+    return "" if value is None else about_text(value)
 
 
 @register.filter
@@ -81,7 +87,9 @@ def ago(value: datetime | None) -> SafeString | str:
     if passed < 10:
         words = gettext(gettext_noop("just now"))
     else:
-        words = gettext(gettext_noop("%(time)s ago")) % {"time": duration_text(passed)}
+        words = gettext(gettext_noop("%(time)s ago")) % {
+            "time": about_text(passed if passed < 60 else passed // 60 * 60)
+        }
     return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), _whole(local), words)
 
 

@@ -87,7 +87,7 @@ def test_what_is_focused_selected_and_scrolled_stays_while_the_figures_change(pa
 
 def test_what_is_typed_stays_and_the_estimate_follows_it(page: Page, server: Server) -> None:
     estimate = page.locator("#estimate")
-    expect(estimate).to_contain_text(re.compile(r"\d{3} stocks|is there already|nothing is missing"))
+    expect(estimate).to_contain_text(re.compile(r"\d{3} stocks|is under way already|nothing is missing"))
     page.get_by_role("textbox", name="Stocks").press_sequentially("688997")
     expect(estimate).to_contain_text(re.compile(r"Full import\s+1 stock,"))
     page.get_by_role("textbox", name="Stocks").fill("nonsense")

@@ -100,7 +100,24 @@ def test_a_cancel_is_asked_once_more(browser: Client) -> None:
 
 def test_a_task_that_ended_meanwhile_has_no_button_to_cancel_it(browser: Client) -> None:
     task = make_task(status=Status.COMPLETED)
-    assert 'class="danger"' not in shown(browser, f"/data/tasks/{task.pk}/cancel/")
+    page = shown(browser, f"/data/tasks/{task.pk}/cancel/")
+    assert 'class="danger"' not in page
+    assert "The task has ended: there is nothing to stop." in page
+
+
+def test_a_way_to_ask_is_filtered_by_the_word_that_the_page_shows(browser: Client) -> None:
+    make_task(requested_by="page: 127.0.0.1", parameters={"source": "sina"})
+    make_task(requested_by="api: token 1, 127.0.0.1", parameters={"source": "tencent"})
+    browser.defaults["HTTP_ACCEPT_LANGUAGE"] = "zh-CN"
+    _before, _filters, rows = shown(browser, "/data/tasks/?by=页面").partition('id="live-tasks"')
+    assert "新浪" in rows
+    assert "腾讯" not in rows
+
+
+def test_a_task_that_has_not_begun_shows_no_figures(browser: Client) -> None:
+    make_task(status=Status.PENDING)
+    _before, _filters, rows = shown(browser, "/data/tasks/").partition('id="live-tasks"')
+    assert rows.count(">–</td>") == 4
 
 
 def test_an_action_that_comes_too_late_says_why(browser: Client) -> None:
@@ -145,7 +162,7 @@ def test_a_task_s_page_shows_its_failures_with_reasons(browser: Client) -> None:
     )  # fmt: skip
     page = shown(browser, f"/data/tasks/{task.pk}/")
     assert "Eastmoney does not know 600001.SH" in page
-    assert "Unknown stock: 1" in page
+    assert "Unknown stock <b>1</b>" in page
     assert "Retry what failed" in page
 
 
@@ -156,7 +173,7 @@ def test_failures_are_filtered_by_their_reason(browser: Client) -> None:
     page = shown(browser, f"/data/tasks/{task.pk}/?code=bad_data")
     assert "600002.SH" in page
     assert "600001.SH" not in page
-    assert "The source refused: 1" in page
+    assert "The source refused <b>1</b>" in page
 
 
 def test_many_failures_are_paged(browser: Client) -> None:

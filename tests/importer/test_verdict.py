@@ -55,6 +55,25 @@ def test_the_sentence_says_how_the_data_stand(
         assert (said.level, str(said.sentence)) == (level, sentence)
 
 
+@pytest.mark.parametrize(
+    ("known", "missing", "sentence"),
+    [
+        ([Known(FRIDAY, 9)], 0, "Complete until 2026-11-20; 414 stocks are not imported yet"),
+        (
+            [Known(FRIDAY, 9)],
+            1,
+            "Complete until 2026-11-20, 1 trading day is missing; 414 stocks are not imported yet",
+        ),
+    ],
+)
+def test_stocks_that_were_asked_for_and_never_fetched_are_no_complete_market(
+    known: list[Known], missing: int, sentence: str
+) -> None:
+    with translation.override("en"):
+        said = verdict(known, newest=WHOLE, missing_days=missing, assumed=False, importing=None, absent=414)
+        assert (said.level, str(said.sentence)) == ("behind", sentence)
+
+
 def test_a_day_that_rests_on_an_assumed_calendar_says_so() -> None:
     with translation.override("en"):
         said = verdict([Known(FRIDAY, 9)], newest=WHOLE, missing_days=0, assumed=True, importing=None)

@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from importer import page_data
+from importer import lifecycle, page_data
 from importer.dbtime import db_now
 from importer.models import Host, ImportTask, Kind, LaneSlot, SourceState, Status
 from marketdata.models import Stock
@@ -71,6 +71,20 @@ def test_what_the_newest_day_lacks_stands_under_the_verdict(browser: Client, ali
     assert "day-figures" not in shown(browser)
     Stock.objects.filter(code="600000").update(covered_until=date(2024, 12, 25), last_bar=date(2024, 12, 25))
     assert "3 expected, 2 there, 1 missing; 0 suspended besides" in shown(browser)
+
+
+def test_a_whole_market_that_was_never_fetched_to_its_end_is_not_called_complete(browser: Client, alive: Host) -> None:
+    stored(2, covered_until=newest_finished_day(db_now()))
+    Stock.objects.create(symbol="000001.SZ", code="000001", exchange="SZ")
+    make_task(status=Status.CANCELLED, parameters={"symbols": None})
+    assert "1 stock is not imported yet" in shown(browser)
+
+
+def test_who_asked_for_some_stocks_only_does_not_miss_the_others(browser: Client, alive: Host) -> None:
+    stored(2, covered_until=newest_finished_day(db_now()))
+    Stock.objects.create(symbol="000001.SZ", code="000001", exchange="SZ")
+    make_task(status=Status.COMPLETED, parameters={"symbols": ["600000.SH", "600001.SH"]})
+    assert "not imported yet" not in shown(browser)
 
 
 def test_a_calendar_that_ends_soon_is_said_on_the_page(
@@ -236,6 +250,21 @@ def test_the_running_task_shows_all_that_people_ask_for(browser: Client, alive: 
     assert f"/data/tasks/{task.pk}/cancel/" in page
 
 
+def test_a_task_that_is_being_stopped_has_no_time_left(browser: Client, alive: Host) -> None:
+    make_task(
+        status=Status.RUNNING, total=5412, done=2008, stocks_per_second=4.9, started_at=db_now(),
+        requested_action="cancel",
+    )  # fmt: skip
+    page = shown(browser, "/data/live/")
+    assert "2,008 of 5,412 stocks" in page
+    assert "left" not in page
+
+
+def test_a_task_whose_turn_has_just_come_does_not_say_that_it_waits(browser: Client, alive: Host) -> None:
+    make_task(status=Status.RUNNING, message_id=lifecycle.WAITING_TEXT.msgid)
+    assert "Waiting for its turn" not in shown(browser, "/data/live/")
+
+
 def test_a_task_is_named_by_what_it_does_and_its_source_s_label(browser: Client) -> None:
     make_task()
     page = re.sub(r"</?span[^>]*>", "", shown(browser))
@@ -351,7 +380,13 @@ class TestEstimate:
     def test_a_request_that_is_there_already_says_so(self, browser: Client) -> None:
         post(browser, "/data/import/", range="2021", source="simulated")
         page = shown(browser, "/data/estimate/?range=2021&source=simulated")
-        assert "is there already" in page
+        assert "is under way already" in page
+
+    def test_an_update_is_not_said_to_have_nothing_to_do_while_an_import_fetches_it(self, browser: Client) -> None:
+        stored(covered_until=newest_finished_day(db_now()))
+        assert "<b>Update</b> nothing is missing" in shown(browser)
+        post(browser, "/data/import/", range="2021", source="simulated")
+        assert "<b>Update</b>" not in shown(browser, "/data/estimate/?range=2021&source=simulated")
 
     def test_a_wrong_setting_is_a_sentence(self, browser: Client, settings: Any) -> None:
         settings.AUTO_ORDER = ["bloomberg"]

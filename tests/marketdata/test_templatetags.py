@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone, translation
 
-from marketdata.templatetags.barvault import ago, clock, duration, number, phrase, rate, size
+from marketdata.templatetags.barvault import about, ago, clock, duration, number, phrase, rate, size
 
 
 @pytest.mark.parametrize(("value", "words"), [(None, ""), (0, "0"), (5214880, "5,214,880"), (1.5, "2")])
@@ -35,6 +35,14 @@ def test_a_duration_is_in_the_language_of_the_page() -> None:
         assert duration(700) == "11 分 40 秒"
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, ""), (0.2, "1 s"), (95, "1 min 35 s"), (120, "2 min"), (2508, "42 min"), (7300, "2 h 1 min")],
+)
+def test_an_estimate_is_no_finer_than_estimates_are(seconds: float | None, words: str) -> None:
+    assert about(seconds) == words
+
+
 def test_a_moment_is_in_exchange_time_with_the_whole_of_it_on_hover() -> None:
     written = clock(datetime(2024, 12, 25, 4, 5, 6, tzinfo=UTC))
     assert written == ('<time datetime="2024-12-25T12:05:06+08:00" title="2024-12-25 12:05:06">2024-12-25 12:05</time>')
@@ -44,7 +52,7 @@ def test_a_moment_is_in_exchange_time_with_the_whole_of_it_on_hover() -> None:
 def test_how_long_ago_a_moment_was_is_said() -> None:
     assert ago(None) == ""
     assert ">just now<" in ago(timezone.now())
-    assert ">2 min 0 s ago<" in ago(timezone.now() - timedelta(seconds=120))
+    assert ">2 min ago<" in ago(timezone.now() - timedelta(seconds=130))
 
 
 def test_a_phrase_begins_with_a_capital_and_breaks_no_date() -> None:
