@@ -164,10 +164,18 @@ def show_day(request: HttpRequest, day: IsoDate, query: Query[DayQuery]) -> Http
     return answer({"data": day_row(found)})
 
 
-@router.get("/panel.parquet", response=FILE, openapi_extra=AS_PARQUET, summary="Bars of many stocks as Parquet")
+@router.get(
+    "/panel.parquet",
+    response={**FILE, 409: Error},
+    openapi_extra=AS_PARQUET,
+    summary="Bars of many stocks as Parquet",
+)
 @strict
 def panel_as_parquet(request: HttpRequest, query: Query[PanelRange]) -> HttpResponseBase:
-    """A row per bar, by symbol and date. ``symbols`` are separated by commas, all stocks when left out."""
+    """A row per bar, by symbol and date. ``symbols`` are separated by commas, all stocks when left out.
+
+    ``incomplete=refuse`` answers 409 when one of these stocks lacks a bar that is expected of it.
+    """
     return api_panel.as_parquet(query)
 
 

@@ -13,16 +13,21 @@ from importer.api_bars import PARQUET, check_order
 from importer.api_requests import PanelRange
 from marketdata.adjusted import parse_adjustment
 from marketdata.export import export_bars
+from marketdata.panel_completeness import require_complete_range
 from marketdata.symbols import parse_symbols
 
 
 def as_parquet(query: PanelRange) -> FileResponse:
-    """Return the bars by symbol and date; memory holds one stock at a time, whatever is asked for.
+    """Return the bars by symbol and date; memory holds few stocks at a time, whatever is asked for.
 
-    Raises BadSymbol, UnknownStock, BadRequest, ExportError when there is no bar, ExportFailed when the disk refuses.
+    Raises BadSymbol, UnknownStock, BadRequest, IncompleteDay when such a day was to be refused, ExportError when there
+    is no bar, ExportFailed when the disk refuses.
     """
     check_order(query.start, query.end)
     symbols = parse_symbols(query.symbols) if query.symbols is not None else None
+    adjustment = parse_adjustment(query.adjust, query.as_of)
+    if query.incomplete == "refuse":
+        require_complete_range(symbols, query.start, adjustment.last_day(query.end))
     folder = Path(tempfile.mkdtemp(prefix="barvault-panel-"))
     try:
         result = export_bars(
@@ -31,7 +36,7 @@ def as_parquet(query: PanelRange) -> FileResponse:
             symbols=symbols,
             start=query.start,
             end=query.end,
-            adjustment=parse_adjustment(query.adjust, query.as_of),
+            adjustment=adjustment,
         )
         file = _RemovedAfterwards((folder / "panel" / "bars.parquet").open("rb"), folder)
     except BaseException:

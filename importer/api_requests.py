@@ -130,6 +130,7 @@ KindName = Literal["import", "update", "repair"]
 WhenName = Literal["trading_day", "weekly", "once", "cron"]
 ExchangeName = Literal["SH", "SZ", "BJ"]
 AdjustName = Literal["none", "qfq", "hfq", "broker"]
+IncompleteName = Literal["mark", "refuse"]
 
 
 class Body(BaseModel):
@@ -232,10 +233,11 @@ class BarRange(QueryParameters):
 class PanelRange(BarRange):
     # Separated by commas; all stocks when it is left out.
     symbols: Annotated[Plain, Field(max_length=100_000)] | Missing = None
+    incomplete: IncompleteName = "mark"
 
 
 class DayQuery(QueryParameters):
-    incomplete: Literal["mark", "refuse"] = "mark"
+    incomplete: IncompleteName = "mark"
 
 
 class EstimateQuery(QueryParameters):

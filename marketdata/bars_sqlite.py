@@ -57,7 +57,7 @@ def read_panel(
     driver: Connection, stock_ids: Sequence[int], start: date, end: date, fields: Sequence[str]
 ) -> list[NDArray[Any]]:
     """Return a panel as columns: stock id, day, then the fields. Rows come in any order."""
-    statement = queries.READ_PANEL_SQLITE.format(fields=", ".join(fields))
+    statement = queries.READ_PANEL_SQLITE.format(fields="".join(f", {name}" for name in fields))
     rows = driver.execute(statement, (json.dumps(list(stock_ids)), start.isoformat(), end.isoformat()))
     ids, days, *values = _columns(rows, 2 + len(fields))
     return [ids.astype(np.int64), _days(days), *_typed(fields, values)]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
 from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_noop
 
+from marketdata.bar_columns import Integers
 from marketdata.exceptions import IncompleteDay
 from marketdata.models import AbsentDay, Bar, Stock
+from marketdata.stock_spans import StockSpans, day_number
 from marketdata.texts import Text, sentence
 
 _TEXT = gettext_noop("%(expected)s expected, %(present)s there, %(missing)s missing; %(suspended)s suspended besides")
@@ -69,12 +72,22 @@ def day_completeness(day: date) -> Completeness:
     return _completeness(day, rows.values_list("symbol", has_bar, ExpressionWrapper(_excused(day), BooleanField())))
 
 
-def completeness_among(day: date, stock_ids: Collection[int], with_bar: Collection[int]) -> DayFigures:
-    """Return the same of ``stock_ids`` alone, for a reader who knows already which of them have their bar."""
-    wanted, traded = set(stock_ids), set(with_bar)
-    rows = _listed(day).order_by().values_list("pk", ExpressionWrapper(_excused(day), BooleanField()))
-    found = [("", pk in traded, excused) for pk, excused in rows if pk in wanted]
-    return _completeness(day, found).figures
+def completeness_among(day: date, spans: StockSpans, with_bar: Integers) -> DayFigures:
+    """Return the same of these stocks alone, for a reader who knows already which of them have their bar.
+
+    ``with_bar``: their places in ``spans``. The database is asked only about stocks that seem to be missing.
+    """
+    number = day_number(day)
+    listed = spans.listed(number)
+    traded = np.zeros(len(spans), np.bool_)
+    traded[with_bar] = True
+    lacking = listed & ~traded
+    missing = lacking & ~spans.covered(number)
+    if missing.any():
+        absent = AbsentDay.objects.filter(date=day).order_by().values_list("stock_id", flat=True)
+        missing &= ~np.isin(spans.ids, list(absent))
+    counts = [int(np.count_nonzero(mask)) for mask in (listed & traded, missing, lacking & ~missing)]
+    return DayFigures(day, *counts)
 
 
 def newest_figures(day: date) -> DayFigures:

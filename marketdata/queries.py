@@ -75,6 +75,31 @@ COVER_STOCK_SQLITE = COVER_STOCK.format("?")
 
 STOCK_ID = "SELECT id FROM marketdata_stock WHERE symbol = %s"
 
+# --- stock_spans.py
+
+# Each stock with the days between which a bar is expected of it, and those of which it is known, as numbers of days
+# since 1970-01-01; 99999 is in the year 2243: never. A stock without any bar has not begun.
+_READ_SPANS = """
+SELECT symbol, id, CASE WHEN bar_count > 0 THEN COALESCE({began}, 99999) ELSE 99999 END, COALESCE({ended}, 99999),
+       COALESCE({covered_from}, 99999), COALESCE({covered_until}, -99999)
+FROM marketdata_stock WHERE {which}
+"""
+
+
+def _spans(day_number: str, which: str) -> str:
+    days = {"began": "COALESCE(listed_on, first_bar)", "ended": "delisted_on"}
+    days |= {name: name for name in ("covered_from", "covered_until")}
+    return _READ_SPANS.format(**{name: day_number.format(day) for name, day in days.items()}, which=which)
+
+
+_NUMBER_SQLITE, _NUMBER_POSTGRESQL = "(julianday({}) - 2440587.5)", "({} - DATE '1970-01-01')"
+READ_ALL_SPANS_SQLITE = _spans(_NUMBER_SQLITE, "1 = 1")
+READ_ALL_SPANS_POSTGRESQL = _spans(_NUMBER_POSTGRESQL, "1 = 1")
+READ_SPANS_SQLITE = _spans(_NUMBER_SQLITE, "bar_count > 0")
+READ_SPANS_POSTGRESQL = _spans(_NUMBER_POSTGRESQL, "bar_count > 0")
+READ_SPANS_OF_SQLITE = _spans(_NUMBER_SQLITE, "symbol IN (SELECT value FROM json_each(%s))")
+READ_SPANS_OF_POSTGRESQL = _spans(_NUMBER_POSTGRESQL, "symbol = ANY(%s)")
+
 # --- bars_sqlite.py
 
 # Numbers only, the day as a Julian day: they go straight into one numpy array, without a Python object per row.
@@ -91,7 +116,7 @@ DELETE_BAR_SQLITE = "DELETE FROM marketdata_bar WHERE stock_id = ? AND date = ?"
 # Seeks the key once per stock, in the order of the stock ids; the date has no index of its own. JSON carries any
 # number of ids in one parameter.
 READ_PANEL_SQLITE = """
-SELECT stock_id, julianday(date), {fields}
+SELECT stock_id, julianday(date){fields}
 FROM marketdata_bar WHERE stock_id IN (SELECT value FROM json_each(?)) AND date BETWEEN ? AND ?
 """
 

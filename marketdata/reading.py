@@ -30,20 +30,24 @@ from numpy.typing import NDArray
 from marketdata import bars_table, queries
 from marketdata.adjusted import Adjustment, Attributes, PanelFactors, attributes, load_factors, parse_adjustment
 from marketdata.adjustment import Adjust
-from marketdata.bar_columns import VALUES, BarColumns, Days
+from marketdata.bar_columns import VALUES, BarColumns, Days, Integers
 from marketdata.completeness import completeness_among, require_complete
 from marketdata.exceptions import UnknownStock
 from marketdata.given_days import GivenDay, parse_bound, parse_day
-from marketdata.models import Stock
+from marketdata.panel_completeness import incomplete_days, require_complete_days
 from marketdata.recoding import current_symbol, current_symbols
 from marketdata.resampling import resample
+from marketdata.stock_spans import StockSpans, spans_of
 from marketdata.symbols import parse_symbol, parse_symbols
 
 __all__ = ["load_bars", "load_day", "load_panel", "read_bars", "resample"]
 
 DateLike = GivenDay | None
+Incomplete = Literal["mark", "refuse"]
 # The unit in which pandas 3 reads dates itself, so that frames can be compared and joined as they are.
 _DATE_DTYPE = "datetime64[us]"
+# More than there are days: a stock's place and a day in one number, in the order of both.
+_DAYS = 1 << 24
 
 
 def read_bars(stock_id: int, start: date | None = None, end: date | None = None) -> pd.DataFrame:
@@ -95,6 +99,7 @@ def load_panel(
     layout: Literal["wide", "long"] = "wide",
     as_of: DateLike = None,
     adjust_volume: bool = False,
+    incomplete: Incomplete = "mark",
 ) -> pd.DataFrame:
     """Return values of many stocks with start <= date <= end (None: no bound), adjusted if asked.
 
@@ -105,26 +110,35 @@ def load_panel(
     - ``long``: a row per bar with the columns date, symbol (categorical) and the fields, by symbol, then date.
     Stocks come in the order asked for, all stocks by symbol. Seeks each stock's key, so that one day of the whole
     market does not read the whole table. ``attrs`` name ``adjust``; for adjusted prices ``anchor`` (a day, or a day
-    for each symbol where they differ) and ``flags``, see above.
-    Raises BadSymbol, UnknownStock, or ValueError for a field, layout or form of adjustment that does not exist.
+    for each symbol where they differ) and ``flags``, see above. They also say whether all days are ``complete`` among
+    the stocks that were asked for, and list those that are ``incomplete``: by ISO date, how many stocks are missing.
+    A day on which the exchange was open counts also where no stock has a bar, and then the table has no row of it.
+    ``incomplete``: ``mark`` leaves it at that, ``refuse`` raises IncompleteDay, which names the first such day.
+    Raises BadSymbol, UnknownStock, or ValueError for a field, layout, form of adjustment or word that does not exist.
     """
     names = [fields] if isinstance(fields, str) else list(dict.fromkeys(fields))
     if not names or set(names) - set(VALUES):
         raise ValueError(f"fields are among {', '.join(VALUES)}, not {', '.join(map(str, names)) or 'empty'}")
     if layout not in ("wide", "long"):
         raise ValueError(f"layout is wide or long, not {layout}")
+    _check_incomplete(incomplete)
     adjustment = parse_adjustment(adjust, parse_bound(as_of), adjust_volume)
-    listed, ids = _wanted_stocks(symbols)
-    first = parse_bound(start)
-    places, days, raw = _read_panel(ids, first, adjustment.last_day(parse_bound(end)), names)
-    columns, said = _adjusted(listed, ids, places, days, dict(zip(names, raw, strict=True)), adjustment, first)
+    spans = _wanted_stocks(symbols)
+    listed = spans.symbols
+    first, last = parse_bound(start), adjustment.last_day(parse_bound(end))
+    places, days, raw = _read_panel(spans, first, last, names)
+    lacking = incomplete_days(spans, first, last, places, days)
+    if incomplete == "refuse":
+        require_complete_days(lacking)
+    columns, said = _adjusted(listed, spans.ids, places, days, dict(zip(names, raw, strict=True)), adjustment, first)
     if layout == "long":
         frame = _long(listed, places, days, columns)
     else:
         tables = [_wide(listed, places, days, columns[name]) for name in names]
         one = isinstance(fields, str)
         frame = tables[0] if one else pd.concat(tables, axis=1, keys=names, names=["field", "symbol"])
-    frame.attrs = said
+    missing = {figures.day.isoformat(): figures.missing for figures in lacking}
+    frame.attrs = {**said, "complete": not missing, "incomplete": missing}
     return frame
 
 
@@ -132,7 +146,7 @@ def load_day(
     day: GivenDay,
     symbols: str | Iterable[str] | None = None,
     *,
-    incomplete: Literal["mark", "refuse"] = "mark",
+    incomplete: Incomplete = "mark",
 ) -> pd.DataFrame:
     """Return a day across the market: a row for each stock that traded, raw.
 
@@ -143,15 +157,14 @@ def load_day(
     ``incomplete``: ``mark`` leaves it at that, ``refuse`` raises IncompleteDay. Raises BadSymbol or UnknownStock, and
     ValueError for another word. A day without any bar is an empty frame.
     """
-    if incomplete not in ("mark", "refuse"):
-        raise ValueError(f"incomplete is mark or refuse, not {incomplete}")
+    _check_incomplete(incomplete)
     wanted = parse_day(day)
-    listed, ids = _wanted_stocks(symbols)
-    places, _days, columns = _read_panel(ids, wanted, wanted, list(VALUES))
-    figures = completeness_among(wanted, ids, [ids[place] for place in places])
+    spans = _wanted_stocks(symbols)
+    places, _days, columns = _read_panel(spans, wanted, wanted, list(VALUES))
+    figures = completeness_among(wanted, spans, places)
     if incomplete == "refuse":
         require_complete(figures)
-    index = pd.Index([listed[place] for place in places], dtype="str", name="symbol")
+    index = pd.Index([spans.symbols[place] for place in places.tolist()], dtype="str", name="symbol")
     values = {
         name: column.astype(np.int64) if name == "volume" else column
         for name, column in zip(VALUES, columns, strict=True)
@@ -191,12 +204,15 @@ def _value_columns(bars: BarColumns) -> dict[str, NDArray[Any]]:
     return dict(zip(VALUES, bars.values(), strict=True))
 
 
-def _wanted_stocks(symbols: str | Iterable[str] | None) -> tuple[list[str], list[int]]:
-    if symbols is not None:
-        return _stocks_of(parse_symbols(symbols))
-    # Sorted here: databases order texts by their own collations.
-    stocks = sorted(Stock.objects.order_by().filter(bar_count__gt=0).values_list("symbol", "id"))
-    return [symbol for symbol, _id in stocks], [stock_id for _symbol, stock_id in stocks]
+def _check_incomplete(incomplete: str) -> None:
+    if incomplete not in ("mark", "refuse"):
+        raise ValueError(f"incomplete is mark or refuse, not {incomplete}")
+
+
+def _wanted_stocks(symbols: str | Iterable[str] | None) -> StockSpans:
+    if symbols is None:
+        return spans_of(None)
+    return spans_of(list(dict.fromkeys(current_symbols(parse_symbols(symbols)).values())))
 
 
 def _stock_of(symbol: str) -> tuple[str, int]:
@@ -218,26 +234,17 @@ def _id_of(symbol: str) -> int | None:
     return row[0] if row is not None else None
 
 
-def _stocks_of(symbols: list[str]) -> tuple[list[str], list[int]]:
-    symbols = list(dict.fromkeys(current_symbols(symbols).values()))
-    stocks = Stock.objects.order_by()
-    # Beyond a few, reading all is faster than naming each, and has no limit on parameters.
-    found = dict((stocks if len(symbols) > 500 else stocks.filter(symbol__in=symbols)).values_list("symbol", "id"))
-    for symbol in symbols:
-        if symbol not in found:
-            raise UnknownStock(symbol=symbol)
-    return symbols, [found[symbol] for symbol in symbols]
-
-
 def _read_panel(
-    ids: list[int], start: date | None, end: date | None, names: list[str]
-) -> tuple[NDArray[np.int64], Days, list[NDArray[Any]]]:
-    """Return (place of the stock in ``ids``, day, fields) of all rows, sorted by place and day."""
-    stock_ids, days, *columns = bars_table.read_panel(ids, start, end, names)
-    place_of = np.zeros(max(ids, default=0) + 1, np.int64)
-    place_of[ids] = np.arange(len(ids))
-    places = place_of[stock_ids]
-    order = np.lexsort((days, places))
+    spans: StockSpans, start: date | None, end: date | None, names: list[str]
+) -> tuple[Integers, Days, list[NDArray[Any]]]:
+    """Return (place of the stock in ``spans``, day, fields) of all rows, sorted by place and day."""
+    stock_ids, days, *columns = bars_table.read_panel(spans.ids, start, end, names)
+    places = spans.places_of_ids()[stock_ids]
+    keys = places * _DAYS + days.astype(np.int64)
+    if not (keys[1:] < keys[:-1]).any():
+        return places, days, columns
+    # Rows come stock by stock: runs that this way of sorting merges.
+    order = np.argsort(keys, kind="stable")
     return places[order], days[order], [column[order] for column in columns]
 
 

@@ -418,3 +418,13 @@ def test_an_incomplete_day_is_refused_where_that_is_asked_for(api: Caller, mouta
     assert api.get("/days/2024-01-03").json()["data"]["missing_symbols"] == ["000001.SZ"]
     assert error_of(api.get("/days/2024-01-03", incomplete="refuse")) == (409, "incomplete_day", None)
     assert error_of(api.get("/days/2024-01-03", incomplete="ignore"))[0] == 422
+
+
+def test_an_incomplete_panel_is_refused_where_that_is_asked_for(api: Caller, moutai: Stock) -> None:
+    day = {"start": "2024-01-03", "end": "2024-01-03"}
+    assert b"".join(api.get("/panel.parquet", incomplete="refuse", **day).streaming_content)
+    make_stock("000001.SZ", bar_count=1, first_bar=date(2024, 1, 2), last_bar=date(2024, 1, 2))
+    assert b"".join(api.get("/panel.parquet", **day).streaming_content)
+    assert error_of(api.get("/panel.parquet", incomplete="refuse", **day)) == (409, "incomplete_day", None)
+    assert b"".join(api.get("/panel.parquet", incomplete="refuse", symbols="600519", **day).streaming_content)
+    assert error_of(api.get("/panel.parquet", incomplete="ignore"))[0] == 422

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from datetime import date
 
+import numpy as np
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from marketdata.absences import remember_absent
-from marketdata.completeness import completeness_among, day_completeness, newest_figures, require_complete
+from marketdata.completeness import (
+    DayFigures,
+    completeness_among,
+    day_completeness,
+    newest_figures,
+    require_complete,
+)
 from marketdata.exceptions import IncompleteDay
 from marketdata.models import Stock
+from marketdata.stock_spans import spans_of
 from marketdata.store import delete_bars, ensure_stocks, store_bars
 from tests.marketdata.bars import bars
 
@@ -102,10 +110,16 @@ def test_the_newest_day_is_counted_without_a_look_at_the_bars(one_of_each: list[
     assert "marketdata_bar" not in queries[0]["sql"]
 
 
+def figures_of(ids: list[int], with_bar: list[int]) -> DayFigures:
+    symbols = dict(Stock.objects.values_list("pk", "symbol"))
+    spans = spans_of([symbols[stock_id] for stock_id in ids])
+    return completeness_among(date(2024, 1, 4), spans, np.array(with_bar, np.int64))
+
+
 def test_a_reader_who_knows_the_bars_gets_the_same_figures_of_the_stocks_he_names(one_of_each: list[int]) -> None:
     day = date(2024, 1, 4)
-    assert completeness_among(day, one_of_each, one_of_each[:2]) == newest_figures(day)
-    alone = completeness_among(day, one_of_each[2:5], [])
+    assert figures_of(one_of_each, [0, 1]) == newest_figures(day)
+    alone = figures_of(one_of_each[2:5], [])
     assert (alone.expected, alone.present, alone.missing, alone.suspended) == (2, 0, 2, 1)
 
 
@@ -115,4 +129,4 @@ def test_an_incomplete_day_is_refused_with_its_figures_and_what_to_run(one_of_ea
     assert "repair_bars --start 2024-01-04 --end 2024-01-04" in str(refused.value)
     with pytest.raises(IncompleteDay, match="No bar is expected of 2023-12-31"):
         require_complete(day_completeness(date(2023, 12, 31)).figures)
-    require_complete(completeness_among(date(2024, 1, 4), one_of_each[:2], one_of_each[:2]))
+    require_complete(figures_of(one_of_each[:2], [0, 1]))

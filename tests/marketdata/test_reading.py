@@ -184,7 +184,7 @@ def test_a_layout_that_does_not_exist_is_refused() -> None:
 def test_a_day_of_the_whole_market_is_sought_stock_by_stock() -> None:
     if connection.vendor != "sqlite":
         pytest.skip("PostgreSQL plans by the table's size.")
-    statement = "EXPLAIN QUERY PLAN " + READ_PANEL_SQLITE.format(fields="close")
+    statement = "EXPLAIN QUERY PLAN " + READ_PANEL_SQLITE.format(fields=", close")
     plan = connection.connection.execute(statement, ("[1,2]", "2024-01-02", "2024-01-02")).fetchall()
     assert any("SEARCH marketdata_bar" in row[3] and "stock_id=? AND date>? AND date<?" in row[3] for row in plan)
 
