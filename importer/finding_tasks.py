@@ -19,11 +19,18 @@ _DIGITS = 32
 def find_task(text: str) -> ImportTask:
     """Return the task whose id is ``text``, or begins with it (at least four characters).
 
-    Raises UnknownTask, or BadRequest when several tasks' ids begin so.
+    Raises UnknownTask, or BadRequest when it is shorter or several tasks' ids begin so.
     """
     digits = text.strip().lower().replace("-", "")
-    if not re.fullmatch(r"[0-9a-f]+", digits) or not SHORTEST_PREFIX <= len(digits) <= _DIGITS:
+    if not re.fullmatch(r"[0-9a-f]+", digits) or len(digits) > _DIGITS:
         raise UnknownTask(task=text)
+    if len(digits) < SHORTEST_PREFIX:
+        raise BadRequest(
+            "task",
+            gettext_noop("“%(prefix)s” is too short. Give at least the first %(least)s characters of the id."),
+            prefix=text,
+            least=SHORTEST_PREFIX,
+        )
     if len(digits) == _DIGITS:
         return get_task(digits)
     found = list(ImportTask.objects.filter(id__startswith=_hyphenated(digits))[:3])

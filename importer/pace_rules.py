@@ -45,6 +45,8 @@ _CAUSES = {
     REFUSED: gettext_noop("%(source)s refused %(count)s requests in a row"),
     SILENT: gettext_noop("%(source)s did not answer %(count)s requests in a row"),
 }
+# The name under which a reason's values hold the sentence of the last error: "did not answer" alone mends nothing.
+_SAID = "said"
 _WITH_NEXT_REQUEST = gettext_noop("%(cause)s; the next request tries it again")
 _BEING_TRIED = gettext_noop("%(cause)s; it is being tried again now")
 # How long the one probe of a half-open breaker may take before somebody else may probe.
@@ -100,10 +102,14 @@ class Health:
 
 @dataclass(frozen=True)
 class Trouble:
-    """A request that went wrong. ``refused``: the source turned us away; otherwise it did not answer."""
+    """A request that went wrong. ``refused``: the source turned us away; otherwise it did not answer.
+
+    ``said``: the error's own sentence, kept with the reason.
+    """
 
     refused: bool
     retry_after: float | None = None
+    said: Text | None = None
 
 
 def interval_of(health: Health, pace: Pace) -> float:
@@ -264,6 +270,12 @@ def reason_now(health: Health, now: datetime) -> Text:
     return Text(what_next, {"cause": sentence(Text(cause, health.reason.values))})
 
 
+def said_last(reason: Text) -> Text | None:
+    """Return what the request said after which the source was left alone; None where that is not known."""
+    said = reason.values.get(_SAID)
+    return Text(said["msgid"], said["values"]) if said else None
+
+
 def _ahead(moment_: datetime | None, now: datetime, horizon: timedelta) -> datetime | None:
     """Return a stored moment that is still to come; one beyond ``horizon`` was stored before a clock was set back."""
     return moment_ if moment_ is not None and now < moment_ <= now + horizon else None
@@ -271,6 +283,8 @@ def _ahead(moment_: datetime | None, now: datetime, horizon: timedelta) -> datet
 
 def _reason(trouble: Trouble, refusals: int, until: datetime, label: str) -> Text:
     values = {"source": word(label), "count": refusals, "time": moment(until)}
+    if trouble.said is not None:
+        values[_SAID] = sentence(trouble.said)
     if trouble.retry_after is not None:
         return Text(ASKED_TO_WAIT, values)
     return Text(REFUSED if trouble.refused else SILENT, values)

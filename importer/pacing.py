@@ -36,6 +36,7 @@ from importer.pace_rules import (
     most_late,
     reason_now,
     rests_until,
+    said_last,
     spare_after,
     start_probe,
 )
@@ -69,13 +70,15 @@ class SourceResting(SourceUnavailable):
 class SourceStatus:
     """Where a source stands, for pages and the API. Gaps in seconds.
 
-    ``next_try``: until then nobody may ask; None with an open breaker: the rest is over, the next request is a probe.
+    ``said``: the last error's own sentence, while it rests. ``next_try``: until then nobody may ask; None with an open
+    breaker: the rest is over, the next request is a probe.
     """
 
     source: str
     label: str
     breaker: str
     reason: Text
+    said: Text | None
     next_try: datetime | None
     refusals: int
     interval: float
@@ -205,7 +208,8 @@ def report_trouble(source: str, error: SourceError) -> None:
     """
     if not isinstance(error, Banned | SourceUnavailable) or isinstance(error, SourceResting) or _is_reported(error):
         return
-    trouble = Trouble(isinstance(error, Banned), error.retry_after if isinstance(error, Banned) else None)
+    retry_after = error.retry_after if isinstance(error, Banned) else None
+    trouble = Trouble(isinstance(error, Banned), retry_after, said=error.text)
     rest = Rest(settings.BREAKER_FIRST_REST, settings.BREAKER_LONGEST_REST)
     pace = pace_of(source)
     with locked_row(source) as row:
@@ -229,6 +233,12 @@ def earliest_retry(sources: Iterable[str]) -> datetime | None:
     moments = [rests_until(health_of(rows[name]), now) if name in rows else None for name in names]
     waiting = [until for until in moments if until is not None]
     return min(waiting) if waiting and len(waiting) == len(moments) else None
+
+
+def last_trouble() -> Text | None:
+    """Return what went wrong last with a source that rests now, in the error's own words; None: nothing is known."""
+    resting = SourceState.objects.exclude(breaker=Breaker.CLOSED).order_by("-last_trouble_at")
+    return next((said for row in resting if (said := said_last(health_of(row).reason)) is not None), None)
 
 
 def close_breaker(source: str, by: str) -> None:
@@ -369,6 +379,7 @@ def _status(row: SourceState, now: datetime) -> SourceStatus:
         label=gettext(label_of(row.source)),
         breaker=row.breaker,
         reason=reason_now(health, now),
+        said=said_last(health.reason),
         next_try=rests_until(health, now),
         refusals=row.refusals,
         interval=interval_of(health, pace) if pace else 0.0,

@@ -7,19 +7,19 @@ from uuid import UUID
 
 from django.utils.translation import gettext_noop
 
-from importer import progress
+from importer import pacing, progress
 from importer.chunks import ask_again_now
 from importer.dbtime import db_now
 from importer.models import ImportTask, Status
-from marketdata.texts import Text, counted, moment, sentence
+from marketdata.texts import Text, counted, moment, sentence, sentences
 
 _NO_NETWORK = gettext_noop("%(reason)s The task waits, and goes on by itself as soon as one can be.")
 
 
 def wait_for_sources(task_id: UUID, until: datetime) -> None:
     """Note until when the running task waits; its lanes are rung again then."""
-    text = Text(gettext_noop("Every source rests after refusing requests; next try at %(at)s."), {"at": moment(until)})
-    _note(task_id, until, text)
+    text = Text(gettext_noop("Every source rests; next try at %(at)s."), {"at": moment(until)})
+    _note(task_id, until, _with_its_cause(text))
 
 
 def wait_for_network(task_id: UUID, until: datetime, reason: Text) -> None:
@@ -41,7 +41,7 @@ def wait_for_stocks_put_off(task_id: UUID, until: datetime, stocks: int) -> None
         ),
         {"stocks": counted(stocks, "%(count)s stock", "%(count)s stocks"), "at": moment(until)},
     )
-    _note(task_id, until, text)
+    _note(task_id, until, _with_its_cause(text))
 
 
 def end_waiting() -> None:
@@ -53,6 +53,12 @@ def end_waiting() -> None:
 def stop_waiting(task_id: UUID) -> None:
     """Take the note back: the time has come, or somebody closed the breaker."""
     ImportTask.objects.filter(pk=task_id).update(waiting_until=None)
+
+
+def _with_its_cause(text: Text) -> Text:
+    """Add what the last source said before it was left alone: a rest is the symptom, this may be what can be mended."""
+    said = pacing.last_trouble()
+    return text if said is None else Text("%(both)s", {"both": sentences([text, said])})
 
 
 def _note(task_id: UUID, until: datetime, text: Text) -> None:

@@ -18,7 +18,7 @@ from importer.hosts import code_version, live_hosts, live_workers
 from importer.models import FINISHED, Breaker, Host, ImportTask, Status
 from importer.task_words import request_text
 from importer.waiting import waits_for_network
-from marketdata.texts import Text, moment, sentence
+from marketdata.texts import Text, counted, moment, sentence, sentences
 
 # A lane writes every second or two; a stock's fetch may take half a minute.
 SILENT_FOR = timedelta(seconds=60)
@@ -119,19 +119,21 @@ def waiting_tasks() -> Iterator[Fact]:
     waiting = next_pending_task()
     if waiting is not None:
         values = {
-            "count": ImportTask.objects.filter(status=Status.PENDING).count(),
+            "tasks": counted(
+                ImportTask.objects.filter(status=Status.PENDING).count(), "%(count)s task", "%(count)s tasks"
+            ),
             "task": str(waiting.pk),
             "request": sentence(request_text(waiting)),
         }
         if running is not None:
             yield fine(
-                gettext_noop("%(count)s tasks wait for task %(running)s; the next is %(task)s (%(request)s)."),
+                gettext_noop("Waiting for task %(running)s: %(tasks)s; the next is %(task)s (%(request)s)."),
                 **values,
                 running=str(running.pk),
             )
         elif not live_workers():
             yield finding(
-                gettext_noop("%(count)s tasks wait because no worker is alive; the next is %(task)s (%(request)s)."),
+                gettext_noop("Waiting because no worker is alive: %(tasks)s; the next is %(task)s (%(request)s)."),
                 **values,
             )
         elif db_now() - waiting.created_at > STARTS_WITHIN:
@@ -172,22 +174,20 @@ def last_task() -> Iterator[Fact]:
 def sources() -> Iterator[Fact]:
     """No source refuses us."""
     for state in pacing.states():
-        if state.breaker == Breaker.CLOSED:
+        if state.breaker != Breaker.CLOSED:
+            said = [state.said] if state.said is not None else []
+            yield finding(
+                "%(reason)s. %(said)s" if said else "%(reason)s.", reason=sentence(state.reason), said=sentences(said)
+            )
+        elif state.refusals:
+            yield fine(
+                gettext_noop("%(source)s did not answer lately: %(requests)s in a row. It is asked again."),
+                source=state.label,
+                requests=counted(state.refusals, "%(count)s request", "%(count)s requests"),
+            )
+        else:
             yield fine(
                 gettext_noop("%(source)s answers: %(today)s requests today."),
                 source=state.label,
                 today=state.requests_today,
-            )
-        elif state.next_try is not None:
-            yield finding(
-                gettext_noop("%(source)s is not asked before %(at)s: %(reason)s"),
-                source=state.label,
-                at=moment(state.next_try),
-                reason=sentence(state.reason),
-            )
-        else:
-            yield finding(
-                gettext_noop("%(source)s has rested after it refused: %(reason)s"),
-                source=state.label,
-                reason=sentence(state.reason),
             )

@@ -36,6 +36,7 @@ class PlainLines:
     def __init__(self, out: OutputWrapper) -> None:
         self._out = out
         self._last: tuple[int, str] | None = None
+        self._last_line = ""
 
     def __enter__(self) -> Self:
         return self
@@ -47,11 +48,19 @@ class PlainLines:
         if self._last == (sight.percent, sight.state):
             return
         self._last = (sight.percent, sight.state)
-        self.say(f"{sight.percent:3d} %  {sight.sentence}")
+        line = f"{sight.percent:3d} %  {sight.sentence}"
+        # A task that waits for its sources starts and stops waiting with every try: that is no news.
+        if line != self._last_line:
+            self._last_line = line
+            self.say(line)
 
     def say(self, line: str) -> None:
         self._out.write(line)
         self._out.flush()
+
+
+# Columns of a terminal that the bar, the percent and the gaps between them take.
+_BESIDE_SENTENCE = 38
 
 
 class MovingBar:
@@ -89,6 +98,11 @@ class MovingBar:
 
     def show(self, sight: Sight) -> None:
         self._progress.update(self._task, completed=sight.percent, description=sight.sentence)
+        if sight.state != self._last_state:
+            self._last_state = sight.state
+            # What the bar has no room for stands above it: why nothing moves is at a sentence's end.
+            if len(sight.sentence) > self._progress.console.width - _BESIDE_SENTENCE:
+                self.say(sight.sentence)
 
     def say(self, line: str) -> None:
         self._progress.console.print(line, markup=False, soft_wrap=True)

@@ -17,6 +17,7 @@ from importer.hosts import live_workers
 from importer.models import Breaker, Failure, ImportTask, Outcome, SourceState, Status, TaskSchedule
 from importer.notify.events import record
 from importer.notify.models import Event, Notice
+from importer.pacing import last_trouble
 from importer.sources.labels import label_of
 from importer.status import active_task, completeness, known_on
 from importer.task_words import request_text
@@ -135,6 +136,8 @@ def _why() -> Iterator[Text]:
         yield Text(active.message_id, active.message_values)
     elif active.status == Status.RUNNING and active.waiting_until is not None:
         yield Text(gettext_noop("Every source rests until %(at)s."), {"at": moment(active.waiting_until)})
+        if (said := last_trouble()) is not None:
+            yield said
 
 
 def _refused_schedules() -> Iterator[Text]:

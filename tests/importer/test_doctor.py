@@ -15,16 +15,17 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
-from importer import doctor
+from importer import doctor, pacing
 from importer.belonging import join
 from importer.dbtime import db_now
 from importer.doctor import Fact, Verdict, database, installation, surroundings, work
 from importer.hosts import Trouble, code_version, say_alive, say_gone
 from importer.models import Breaker, Host, ImportTask, SourceState, Status
+from importer.sources.base import SourceUnavailable
 from importer.waiting import wait_for_network
 from marketdata.models import Bar, Stock
 from marketdata.store import bars_hash, ensure_stocks, store_bars
-from marketdata.texts import Text
+from marketdata.texts import Text, word
 from tests.importer.command_line import give_command
 from tests.importer.factories import make_task
 from tests.importer.processes import Installation as RealInstallation
@@ -338,12 +339,12 @@ def test_a_task_that_waits_for_another_names_it() -> None:
     workers_are_alive()
     before, after = running(), make_task()
     (text,) = facts(work.waiting_tasks)
-    assert text.startswith(f"1 tasks wait for task {before.pk}; the next is {after.pk}")
+    assert text.startswith(f"Waiting for task {before.pk}: 1 task; the next is {after.pk}")
 
 
 def test_a_task_that_waits_for_workers_says_so() -> None:
     make_task()
-    assert "wait because no worker is alive" in the_finding(work.waiting_tasks)
+    assert "Waiting because no worker is alive: 1 task; " in the_finding(work.waiting_tasks)
 
 
 def test_a_task_that_should_have_started_is_named() -> None:
@@ -374,13 +375,25 @@ def test_a_source_that_rests_is_named_with_its_reason() -> None:
         source="eastmoney",
         breaker=Breaker.OPEN,
         open_until=db_now() + timedelta(minutes=5),
-        reason_id="It refused 5 times.",
+        reason_id="It refused 5 times",
     )
     SourceState.objects.create(source="sina")
-    text = the_finding(work.sources)
-    assert "is not asked before" in text
-    assert text.endswith("It refused 5 times.")
+    assert the_finding(work.sources) == "It refused 5 times."
     assert len(facts(work.sources)) == 1
+
+
+def test_what_the_source_said_before_it_was_left_alone_follows_its_reason() -> None:
+    for _time in range(5):
+        error = SourceUnavailable(source=word("Eastmoney"), detail="is this machine online?")
+        pacing.report_trouble("eastmoney", error)
+    text = the_finding(work.sources)
+    assert text.startswith("Eastmoney did not answer 5 requests in a row; next try at ")
+    assert text.endswith(". Eastmoney did not answer (is this machine online?).")
+
+
+def test_a_source_whose_last_requests_failed_is_not_said_to_answer() -> None:
+    SourceState.objects.create(source="sina", refusals=2, requests=2)
+    assert facts(work.sources) == ["Sina did not answer lately: 2 requests in a row. It is asked again."]
 
 
 # Surroundings

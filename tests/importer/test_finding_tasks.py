@@ -43,11 +43,18 @@ def test_the_id_or_its_beginning_finds_the_task(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1a2", "zzzz", "1a2b3c4e", "9f3c1d20-0000-4000-8000-000000000001", f"{ID}0", "%", "----"]
+    "text", ["", "zzzz", "1a2b3c4e", "9f3c1d20-0000-4000-8000-000000000001", f"{ID}0", "%", "----"]
 )
 def test_anything_else_is_an_unknown_task(text: str) -> None:
     with pytest.raises(UnknownTask):
         find_task(text)
+
+
+@pytest.mark.parametrize("text", ["1a2", "1"])
+def test_a_beginning_that_is_too_short_is_refused_with_the_length_that_is_needed(text: str) -> None:
+    with pytest.raises(BadRequest) as refusal:
+        find_task(text)
+    assert "at least the first 4 characters" in str(refusal.value)
 
 
 def test_a_beginning_that_several_share_is_refused() -> None:
