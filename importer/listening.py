@@ -61,14 +61,14 @@ def _explained(error: OSError, host: str, port: int) -> CannotListen:
         if port == 5000:
             return CannotListen(
                 gettext_noop(
-                    "Port 5000 is taken by another program (macOS keeps it for the AirPlay receiver): "
-                    "stop that program, or choose another port with --port 5001 or BARVAULT_PORT=5001."
+                    "Port 5000 is taken: Barvault runs already, or another program has it (macOS keeps it for the "
+                    "AirPlay receiver). Stop that one, or choose another port with --port 5001 or BARVAULT_PORT=5001."
                 )
             )
         return CannotListen(
             gettext_noop(
-                "Port %(port)s is taken by another program: "
-                "stop that program, or choose another port with --port or BARVAULT_PORT."
+                "Port %(port)s is taken: Barvault runs already, or another program has it. "
+                "Stop that one, or choose another port with --port or BARVAULT_PORT."
             ),
             port=str(port),
         )

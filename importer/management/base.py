@@ -17,6 +17,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 
 from config.database_state import DOES_NOT_ANSWER, database_problem
+from importer.storage_trouble import disk_full_text
 from marketdata.texts import ExplainedError, Text
 
 CHINESE = "zh-hans"
@@ -129,7 +130,8 @@ class ExplainingCommand(BaseCommand):
             self._explain(str(error), error, Exit.BAD_INPUT, options)
         except (OperationalError, InterfaceError) as error:
             name = str(settings.DATABASES["default"]["NAME"])
-            text = Text(DOES_NOT_ANSWER, {"name": name, "error": str(error).strip().rstrip(".")})
+            no_answer = Text(DOES_NOT_ANSWER, {"name": name, "error": str(error).strip().rstrip(".")})
+            text = disk_full_text(error) or no_answer
             self._explain(str(text), error, Exit.BAD_INPUT, options)
         return None
 

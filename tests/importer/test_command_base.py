@@ -82,6 +82,17 @@ def test_traceback_shows_where_it_was_raised() -> None:
     assert isinstance(raised.value.__cause__, NothingToRetry)
 
 
+def fill_the_disk() -> int:
+    raise OperationalError("database or disk is full")
+
+
+def test_a_full_disk_is_named_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        command_that(fill_the_disk).run_from_argv(["manage.py", "try"])
+    assert end.value.code == Exit.BAD_INPUT
+    assert "is full. Make room, then resume" in capsys.readouterr().err
+
+
 def test_a_database_that_is_gone_is_a_sentence_too(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         command_that(lose_the_database).run_from_argv(["manage.py", "try"])
