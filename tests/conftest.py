@@ -16,6 +16,7 @@ import pytest
 import redis
 from django.conf import settings
 from django.utils import translation
+from django.utils.translation.reloader import translation_file_changed
 from psycopg import sql
 
 from config.translations import compile_stale_catalogues
@@ -29,7 +30,9 @@ hypothesis.settings.load_profile("barvault")
 
 
 def pytest_configure() -> None:
-    compile_stale_catalogues()
+    # Django was loaded before this file, and keeps the catalogues that it has read: let it read the new ones.
+    for compiled in compile_stale_catalogues():
+        translation_file_changed(None, compiled)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
