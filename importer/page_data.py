@@ -219,8 +219,9 @@ def host_lines(working: Workers) -> list[HostLine]:
 
 
 def is_simulated() -> bool:
-    """Say whether this database holds a simulated market: every page then says so."""
-    return current_origin() == Origin.SIMULATED
+    """Say whether this database holds a simulated market, or is to be filled with one: every page then says so."""
+    origin = current_origin()
+    return origin == Origin.SIMULATED or (not origin and settings.SOURCE == "simulated")
 
 
 def lanes_of(task: ImportTask) -> list[LaneSlot]:

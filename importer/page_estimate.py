@@ -21,10 +21,15 @@ class Planned:
     existing: ImportTask | None = None
 
 
+def can_update() -> bool:
+    """Say whether there is anything that an update could go on from."""
+    return Stock.objects.filter(bar_count__gt=0).exists()
+
+
 def planned(form: ImportForm) -> list[Planned]:
     """Return what both buttons would start; an update only where there is something to update."""
     kinds = [Kind.IMPORT]
-    if Stock.objects.filter(bar_count__gt=0).exists():
+    if can_update():
         kinds.append(Kind.UPDATE)
     found = [_planned(form, kind) for kind in kinds]
     if found[0].existing is not None:

@@ -17,7 +17,7 @@ from importer.dispatch import dispatch_soon
 from importer.exceptions import BadRequest
 from importer.models import Kind
 from importer.page_data import DataPage, data_page
-from importer.page_estimate import planned
+from importer.page_estimate import can_update, planned
 from importer.page_forms import RANGES, ImportForm, source_choices
 from importer.task_requests import submit
 from marketdata.texts import ExplainedError
@@ -49,7 +49,7 @@ def estimate(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return _data_page(request, ImportForm.of(request.POST.dict()))
     form = ImportForm.of(request.GET.dict())
-    return render(request, "partials/estimate.html", {"planned": planned(form)})
+    return render(request, "partials/estimate_live.html", {"planned": planned(form), "can_update": can_update()})
 
 
 @require_http_methods(["GET", "POST"])
@@ -87,5 +87,6 @@ def _data_page(
         "problem": str(error) if error is not None else "",
         "problem_field": error.field if isinstance(error, BadRequest) and error.field in _FIELDS_SHOWN else "",
         "planned": planned(form),
+        "can_update": can_update(),
     }
     return render(request, "data.html", context, status=status)

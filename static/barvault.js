@@ -50,7 +50,23 @@
       const here = document.getElementById(part.id);
       if (here && !isSelecting(here)) mergeInto(here, part);
     }
+    estimateAnew();
   });
+
+  // What a press of the form would start depends on the task that leads: when another one does, it is asked again.
+  let led = leadingTask();
+
+  function leadingTask() {
+    const card = document.getElementById("leading");
+    return card ? card.dataset.task : "";
+  }
+
+  function estimateAnew() {
+    const form = document.getElementById("start");
+    if (!form || leadingTask() === led) return;
+    led = leadingTask();
+    window.htmx.trigger(form, "change");
+  }
 
   function mergeInto(here, part) {
     const kept = document.createElement(here.nodeName);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import Server, Watch, new_context
 from tests.importer.processes import wait_until
@@ -99,6 +99,23 @@ def test_what_is_typed_stays_and_the_estimate_follows_it(page: Page, server: Ser
     page.get_by_label("First day").fill("2024-12-25")
     page.get_by_label("Last day").fill("2024-01-01")
     expect(estimate).to_contain_text("is before the start")
+
+
+def test_the_form_follows_the_task_that_begins_or_ends(context: BrowserContext, server: Server) -> None:
+    # The form is also asked anew twice a minute: not here.
+    context.add_init_script(
+        "const later = window.setTimeout;"
+        "window.setTimeout = (act, ms, ...more) => (ms >= 20000 ? 0 : later(act, ms, ...more));"
+    )
+    page = context.new_page()
+    page.goto(f"{server.url}/data/")
+    estimate = page.locator("#estimate")
+    expect(estimate).not_to_contain_text("is under way already")
+    task = server.api("POST", "import")["task_id"]
+    expect(estimate).to_contain_text("is under way already")
+    server.api("POST", f"tasks/{task}/cancel")
+    expect(estimate).not_to_contain_text("is under way already")
+    expect(page.get_by_role("button", name="Start update")).to_be_enabled()
 
 
 def test_bad_input_is_told_at_its_field_which_has_the_focus(page: Page, server: Server, watch: Watch) -> None:

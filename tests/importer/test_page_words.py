@@ -122,8 +122,8 @@ def test_sources_that_failed_together_are_named_by_their_labels() -> None:
 
 @pytest.mark.parametrize(
     ("by", "words"),
-    [("page: ada, 127.0.0.1", "页面：ada, 127.0.0.1"), ("admin: ada", "管理：ada"), ("api: token 1", "API：token 1"),
-     ("ada@home (manage.py)", "ada@home (manage.py)"), ("", "")],
+    [("page: ada, 127.0.0.1", "页面（ada, 127.0.0.1）"), ("admin: ada", "管理（ada）"),
+     ("api: token 1", "API（token 1）"), ("ada@home (manage.py)", "ada@home (manage.py)"), ("", "")],
 )  # fmt: skip
 def test_who_asked_is_told_with_the_way_in_words(by: str, words: str) -> None:
     with translation.override("zh-hans"):

@@ -146,6 +146,13 @@ def test_a_simulated_market_says_so_on_every_page(browser: Client) -> None:
         assert "Simulated data" in shown(browser, path)
 
 
+def test_a_market_that_is_to_be_simulated_says_so_before_its_first_bar(browser: Client, settings: Any) -> None:
+    settings.SOURCE = "simulated"
+    assert "Simulated data" in shown(browser)
+    claim_origin(False)
+    assert "Simulated data" not in shown(browser)
+
+
 def test_a_simulated_market_offers_no_real_source(browser: Client) -> None:
     assert "Eastmoney" in shown(browser)
     claim_origin(True)
@@ -361,6 +368,11 @@ class TestEstimate:
     def test_it_follows_what_is_typed(self, browser: Client) -> None:
         page = shown(browser, "/data/estimate/?range=2021&symbols=600519&source=sina")
         assert "<strong>1</strong> stock," in page
+
+    def test_with_it_comes_the_button_that_updates_what_is_there_by_now(self, browser: Client) -> None:
+        assert re.search(r'id="start-update"[^>]*><button[^>]* disabled', shown(browser, "/data/estimate/"))
+        stored()
+        assert not re.search(r'id="start-update"[^>]*><button[^>]* disabled', shown(browser, "/data/estimate/"))
 
     def test_it_tells_what_is_wrong_with_what_is_typed(self, browser: Client) -> None:
         assert "is not a stock symbol" in shown(browser, "/data/estimate/?symbols=no-such")
