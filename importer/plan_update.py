@@ -13,13 +13,13 @@ from importer.day_work import MarketDay
 from importer.ex_rights import find_ex_rights, note_previous_closes
 from importer.rights_dates import NEAR, settle_rights
 from importer.snapshot_due import WORTH_A_SNAPSHOT
-from importer.snapshot_names import without_mark
 from importer.snapshot_rows import Decision
 from importer.snapshot_taking import Taken, snapshot_sources, take_snapshot
 from importer.sources.base import ListedStock, Source, SourceError
 from importer.sources.registry import by_list
 from importer.task_requests import TaskRequest
 from marketdata.listing import symbols_with_bars
+from marketdata.recoding import without_mark
 from marketdata.store import Standing, save_listing, standings
 from marketdata.texts import Text
 from marketdata.trading_days import EXCHANGE_TIME, previous_trading_day

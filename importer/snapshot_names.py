@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from importer.snapshot_rows import DayTable, Row
 from importer.sources.base import ListedStock
 from marketdata.listing import follow_codes, save_listing
 from marketdata.models import Stock
-
-# What exchanges put before a name for a day: new, ex-dividend, ex-rights. The end of a long name is cut off then.
-_MARK = re.compile(r"^(?:N|C|XD|XR|DR)(?=[一-鿿])")
-
-
-def without_mark(name: str) -> str:
-    return _MARK.sub("", name)
+from marketdata.recoding import has_mark, without_mark
 
 
 def follow_names(tables: Iterable[DayTable], *, simulated: bool) -> bool:
@@ -29,7 +22,7 @@ def follow_names(tables: Iterable[DayTable], *, simulated: bool) -> bool:
     renamed = [
         ListedStock(row.symbol, name=row.name)
         for row in rows
-        if row.name and row.name != known.get(row.symbol, row.name) and not _MARK.match(row.name)
+        if row.name and row.name != known.get(row.symbol, row.name) and not has_mark(row.name)
     ]
     if renamed:
         save_listing(renamed, simulated=simulated)

@@ -13,7 +13,7 @@ from marketdata import queries
 from marketdata.exceptions import BadSymbol
 from marketdata.models import Stock
 from marketdata.origin import claim_origin
-from marketdata.recoding import current_symbols, follow_listing, plain_name
+from marketdata.recoding import current_symbols, follow_listing, has_mark, plain_name, without_mark
 from marketdata.symbols import board_of, parse_symbol
 
 _LISTED_FIELDS = ("name", "board", "listed_on", "delisted_on")
@@ -53,8 +53,10 @@ class _Facts:
 
     def updated_by(self, listed: Listed) -> _Facts:
         """Return these facts with what ``listed`` says; what it leaves empty stays, and a name that is only written
-        differently, too."""
+        differently, or is that of a day (XD, N ...), too. Of a new stock that mark is cut off."""
         said = {field: value for field in _LISTED_FIELDS if (value := getattr(listed, field))}
+        if has_mark(listed.name):
+            said["name"] = self.name or without_mark(listed.name)
         if plain_name(said.get("name", "")) == plain_name(self.name):
             said.pop("name", None)
         return replace(self, **said)

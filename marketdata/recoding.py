@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +27,19 @@ class Named(Protocol):
     def name(self) -> str: ...
     @property
     def listed_on(self) -> date | None: ...
+
+
+# What exchanges put before a name for a day: new, ex-dividend, ex-rights. The end of a long name is cut off then.
+_MARK = re.compile(r"^(?:N|C|XD|XR|DR)(?=[一-鿿])")
+
+
+def has_mark(name: str) -> bool:
+    """Say whether a name is that of a day only."""
+    return _MARK.match(name) is not None
+
+
+def without_mark(name: str) -> str:
+    return _MARK.sub("", name)
 
 
 def plain_name(name: str) -> str:

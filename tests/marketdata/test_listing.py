@@ -54,6 +54,17 @@ def test_a_renamed_and_a_delisted_stock_are_brought_up_to_date() -> None:
     assert Stock.objects.get(symbol="000001.SZ").delisted_on == date(2030, 1, 1)
 
 
+def test_the_name_of_an_ex_date_which_may_be_cut_off_replaces_none() -> None:
+    save(MOUTAI)
+    assert save(Listed("600519.SH", "XD贵州茅")) == ListingResult(added=0, changed=0)
+    assert Stock.objects.get(symbol="600519.SH").name == "贵州茅台"
+
+
+def test_a_new_stocks_mark_of_its_first_days_is_no_part_of_its_name() -> None:
+    save(Listed("688001.SH", "N华兴源"))
+    assert Stock.objects.get(symbol="688001.SH").name == "华兴源"
+
+
 def test_what_a_source_leaves_empty_never_blanks_what_is_known() -> None:
     save(MOUTAI)
     assert save(Listed("600519.SH")) == ListingResult(added=0, changed=0)
