@@ -77,17 +77,30 @@ def newest_day(line: Line, bounds: Bounds) -> int:
     """Return the day, as YYYYMMDD, of the newest bar of Shanghai's index: how fresh a server's data are."""
     command = _bars_command(*COMPOSITE, start=0, count=1)
     body = _rows_of(_exchange(line, command, bounds), line)
-    count, day = struct.unpack_from("<HI", body) if len(body) > 2 else (0, 0)
+    try:
+        count, day = struct.unpack_from("<HI", body) if len(body) > 2 else (0, 0)
+    except struct.error as error:
+        raise unavailable(NAME, _DAMAGED) from error
     return int(day) if count else 0
 
 
-def daily_bars(line: Line, market: int, code: str, start: int, count: int, bounds: Bounds) -> Bars:
-    """Return ``count`` days, in their order, that end ``start`` days before the newest one."""
+def daily_bars(
+    line: Line, market: int, code: str, start: int, count: int, bounds: Bounds, *, before: int | None = None
+) -> Bars:
+    """Return ``count`` days, in their order, that end ``start`` days before the newest one.
+
+    ``before`` (YYYYMMDD) is the first day of the page before this one: a server that goes on with later days has
+    not understood ``start``, and the older days would be missing without a word.
+    """
     body = _rows_of(_exchange(line, _bars_command(market, code, start, count), bounds), line)
     try:
-        return read_bars(body)
-    except (struct.error, LookupError) as error:
+        bars = read_bars(body)
+    except (struct.error, LookupError, OverflowError) as error:
         raise unavailable(NAME, _DAMAGED) from error
+    # A day that has begun since moves the pages by one, so the same day may come twice.
+    if before is not None and len(bars) and bars.days.max() > before:
+        raise unavailable(NAME, _MIXED_UP)
+    return bars
 
 
 def security_count(line: Line, market: int, bounds: Bounds) -> int:
@@ -117,7 +130,7 @@ def ex_rights(line: Line, market: int, code: str, bounds: Bounds) -> tuple[str, 
 
 
 def read_bars(body: bytes) -> Bars:
-    """Read the rows of an answer; raises struct.error or LookupError when it ends too early.
+    """Read the rows of an answer; raises struct.error or LookupError when it ends too early, and OverflowError.
 
     ``tdxpy`` reads volumes and amounts as a float that it takes apart by itself, and is wrong for numbers between 2
     and 128 (10 becomes 520). They are plain IEEE floats.

@@ -83,7 +83,7 @@ class TdxQuotes:
         fetched, wanted = 0, _days_since(start)
         while wanted is None or fetched < wanted:
             count = BARS_AT_ONCE if wanted is None else min(BARS_AT_ONCE, wanted - fetched)
-            page = _page(exchange, code, fetched, count, end)
+            page = _page(exchange, code, fetched, count, end, int(pages[0].days[0]) if pages else None)
             if not len(page):
                 break
             pages.insert(0, page)
@@ -128,8 +128,11 @@ def _ask(question: Callable[[Line, Bounds], T], end: date | None = None) -> T:
             continue
 
 
-def _page(exchange: str, code: str, start: int, count: int, end: date | None) -> Bars:
-    return _ask(lambda line, bounds: tdx_wire.daily_bars(line, MARKETS[exchange], code, start, count, bounds), end)
+def _page(exchange: str, code: str, start: int, count: int, end: date | None, before: int | None) -> Bars:
+    def question(line: Line, bounds: Bounds) -> Bars:
+        return tdx_wire.daily_bars(line, MARKETS[exchange], code, start, count, bounds, before=before)
+
+    return _ask(question, end)
 
 
 def _actions(symbol: str) -> list[Action]:
@@ -156,14 +159,16 @@ def _line(end: date | None) -> Iterator[Line]:
 def _securities(exchange: str, market: int) -> Iterator[tuple[str, str]]:
     total = _ask(lambda line, bounds: tdx_wire.security_count(line, market, bounds))
     start = 0
+    before: list[tuple[str, str]] = []
     while start < total:
         page = _list_page(market, start)
-        if not page:
+        # The same page again would pass for those that are missing.
+        if not page or page == before:
             raise BadData(
                 _SHORT_LIST, source=word(label_of(NAME)), exchange=exchange, count=start, total=total, symbol=""
             )
         yield from page
-        start += len(page)
+        start, before = start + len(page), page
 
 
 def _list_page(market: int, start: int) -> list[tuple[str, str]]:

@@ -94,7 +94,7 @@ def test_a_stock_that_it_does_not_have_is_unknown(standin: StandIn, symbol: str)
 
 def test_days_without_a_trade_are_no_bars(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     still = wire_bars([StandInBar(date(2024, 6, 27), 1000, 1000, 1000, 1000, 0, 0.0)])
-    monkeypatch.setattr("importer.sources.tdx_wire.daily_bars", lambda *_: read_bars(still))
+    monkeypatch.setattr("importer.sources.tdx_wire.daily_bars", lambda *_, **__: read_bars(still))
     assert bars(start=date(2024, 6, 1)).empty
 
 
@@ -103,7 +103,7 @@ def test_volumes_in_shares_are_told_from_lots_by_the_rows(standin: StandIn, monk
     shares = read_bars(
         wire_bars([StandInBar(b.day, b.open, b.high, b.low, b.close, b.volume // 100 * 10_000, b.amount) for b in made])
     )
-    monkeypatch.setattr("importer.sources.tdx_wire.daily_bars", lambda *_: shares)
+    monkeypatch.setattr("importer.sources.tdx_wire.daily_bars", lambda *_, **__: shares)
     found = bars("688981.SH")
     assert (abs(found["volume"] - expected_bars(standin, "688981.SH", START, END)["volume"]) < 100).all()
 
@@ -117,6 +117,12 @@ def test_the_list_has_the_listed_stocks_and_nothing_else(standin: StandIn) -> No
 
 def test_a_list_that_ends_too_early_is_no_list(standin: StandIn) -> None:
     standin.fault("null", host="tdxquotes", path="list")
+    with pytest.raises(BadData, match=r"ends after 1,?000 of"):
+        TdxQuotes().stocks()
+
+
+def test_a_list_whose_first_page_comes_again_is_no_list(standin: StandIn) -> None:
+    standin.fault("same_page", host="tdxquotes", path="list")
     with pytest.raises(BadData, match=r"ends after 1,?000 of"):
         TdxQuotes().stocks()
 
@@ -252,6 +258,22 @@ def test_corporate_actions_are_those_that_eastmoney_lists(standin: StandIn) -> N
     assert any(each.action.rights_price == 5.0 for each in found)
     assert any(each.action.new_shares_per_share == 0.2 for each in found)
     assert paths(standin) == [*HELLO, "xdxr", "xdxr", "xdxr"]
+
+
+def test_a_server_that_sends_the_newest_days_again_and_again_is_refused(
+    standin: StandIn, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importer.sources.tdxquotes.BARS_AT_ONCE", 50)
+    standin.fault("same_page", host="tdxquotes", path="bars")
+    with pytest.raises(SourceUnavailable, match="answered another question"):
+        bars()
+    assert troubles() == 1
+
+
+def test_a_number_that_no_memory_holds_is_damage_and_no_mistake_of_ours(standin: StandIn) -> None:
+    standin.fault("overflow", host="tdxquotes", path="bars")
+    with pytest.raises(SourceUnavailable, match="damaged"):
+        bars()
 
 
 def test_another_stocks_corporate_actions_are_refused(standin: StandIn) -> None:

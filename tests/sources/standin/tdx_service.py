@@ -74,7 +74,9 @@ class TdxDialogue(Dialogue):
         if self.greetings < 2 or not known:
             return struct.pack("<H", 0)
         bars = list(faulty_bars(self.market, asked.symbol, None, None, faults))
-        last = len(bars) - start
+        if "overflow" in faults:
+            return struct.pack("<HI", 1, 20240102) + b"\xff" * 40 + bytes(20)
+        last = len(bars) - (0 if "same_page" in faults else start)
         return _bars(bars[max(0, last - min(count, MOST_BARS)) : max(0, last)])
 
     def _xdxr(self, asked: Asked, values: Sequence[int], faults: Collection[str]) -> bytes:
@@ -104,6 +106,7 @@ class TdxDialogue(Dialogue):
 
     def _list(self, asked: Asked, values: Sequence[int], faults: Collection[str]) -> bytes:
         market, start = values
+        start = 0 if "same_page" in faults else start
         page = [] if "null" in faults and start else self._securities(market)[start : start + LIST_PAGE]
         rows = b"".join(
             struct.pack("<6sH8s4sBI4s", code.encode(), 100, name.encode("gbk")[:8], b"", 2, 0, b"")
