@@ -35,7 +35,8 @@ def _no_slot() -> None:
 @dataclass
 class Bounds:
     """``deadline`` is a ``time.monotonic()`` value, never after ``latest``; ``limit`` the seconds that the request
-    had in all. ``sent``: the connection stands, and the request was written.
+    had in all. ``sent``: the connection stands, and the request was written. ``half_way``: the answer only says where
+    to ask instead.
     """
 
     deadline: float
@@ -44,6 +45,7 @@ class Bounds:
     latest: float = math.inf
     keep_slot: Callable[[], None] = _no_slot
     sent: bool = False
+    half_way: bool = False
 
     def before_sending(self) -> None:
         """To be called when the connection is ready, right before the request is written.

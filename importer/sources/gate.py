@@ -41,7 +41,7 @@ def one_request(source: str, host: str, *, proxy: str | None = None, greeting: b
        any website: if not, it is NetworkDown, and nobody is blamed.
 
     ``greeting``: an answer is no success, only the way to one, unless it is what a half-open breaker waits for. Who
-    greets friendly and then refuses would never be found to refuse.
+    greets friendly and then refuses would never be found to refuse. The same holds for an answer that is half way.
 
     Raises StopRequested, SourceResting (nothing was sent), Banned, SourceUnavailable or NetworkDown.
     """
@@ -54,7 +54,7 @@ def one_request(source: str, host: str, *, proxy: str | None = None, greeting: b
         raise
     except (Banned, SourceUnavailable) as error:
         if greeting and isinstance(error, SourceUnavailable):
-            network.look(source, error, bounds.should_stop)
+            network.look(error, bounds.should_stop)
         pacing.report_trouble(source, error)
         raise
     except SourceError:
@@ -66,11 +66,11 @@ def one_request(source: str, host: str, *, proxy: str | None = None, greeting: b
         failure = error_of_failure(source, host, error, bounds.limit, proxy)
         if not _fetch_ended(bounds):
             if greeting or not bounds.sent:
-                network.look(source, failure, bounds.should_stop)
+                network.look(failure, bounds.should_stop)
             pacing.report_trouble(source, failure)
         raise failure from error
     else:
-        if slot.probe or not greeting:
+        if slot.probe or not (greeting or bounds.half_way):
             pacing.report_success(source)
 
 

@@ -37,9 +37,11 @@ from importer.sources.gate_signs import (
     error_of_body,
     error_of_status,
     sent_elsewhere,
+    sent_in_circles,
     too_large,
     was_reset,
 )
+from importer.sources.gzipped import Unpacking
 from importer.sources.labels import label_of
 from marketdata.texts import word
 
@@ -57,6 +59,8 @@ _SOURCE_OF_DOMAIN = {
 CONNECT_LIMIT = 5.0
 LARGEST_ANSWER = 32_000_000
 SHORT_ANSWER = 65_536
+# requests alone would follow thirty of them, each of them an answer.
+MOST_SENT_ON = 2
 _HEAD = 400
 
 _UNKNOWN_HOST = gettext_noop(
@@ -70,6 +74,8 @@ class Passage:
     """What went through the gate inside one ``passing()``: for each answer its URL and its first bytes."""
 
     source: str
+    # How often in a row an answer said where to ask instead.
+    sent_on: int = 0
     heads: list[tuple[str, bytes]] = field(default_factory=list)
     hosts: list[str] = field(default_factory=list)
 
@@ -162,6 +168,8 @@ class GateAdapter(HTTPAdapter):
         assert source is not None
         # AKShare names an address or two without TLS: what anybody on the way can change is no price.
         request.url = re.sub(r"^http:", "https:", request.url or "")
+        # What is packed in another way is not known to be whole when it ends.
+        request.headers["Accept-Encoding"] = "gzip"
         if "Mozilla" in str(request.headers.get("User-Agent", "")):
             request.headers["User-Agent"] = default_user_agent()
         proxy = select_proxy(str(request.url), proxies)
@@ -203,6 +211,8 @@ class GateAdapter(HTTPAdapter):
             raise
         self._answered.add(host)
         network.note_answer()
+        if error is None and _is_sent_on(response, bounds):
+            error = sent_in_circles(source)
         if error is None and response.status_code < 300:
             error = error_of_body(source, body)
         if error is not None:
@@ -270,6 +280,15 @@ def _choose_adapter(session: requests.Session, url: str) -> BaseAdapter:
     raise error
 
 
+def _is_sent_on(response: requests.Response, bounds: Bounds) -> bool:
+    """Note that an answer only says where to ask instead; say whether that has been so too often in a row."""
+    passage = _passage.get()
+    bounds.half_way = response.is_redirect
+    if passage is not None:
+        passage.sent_on = passage.sent_on + 1 if response.is_redirect else 0
+    return passage is not None and passage.sent_on > MOST_SENT_ON
+
+
 def _drain(response: requests.Response) -> bytes:
     """Read the page of a refusal, so that its connection can be kept; close the connection of a long one."""
     length = response.headers.get("Content-Length", "")
@@ -282,13 +301,18 @@ def _drain(response: requests.Response) -> bytes:
 
 
 def _read(response: requests.Response, source: str, bounds: Bounds) -> bytes:
+    """Return the whole body, unpacked. urllib3 would take a packed one that ends too early for whole."""
     chunks: list[bytes] = []
     size = 0
-    for chunk in response.raw.stream(65536, decode_content=True):
+    unpacking = Unpacking(LARGEST_ANSWER) if response.headers.get("Content-Encoding", "").lower() == "gzip" else None
+    for sent in response.raw.stream(65536, decode_content=unpacking is None):
+        chunk = sent if unpacking is None else unpacking.unpack(sent)
         size += len(chunk)
         if size > LARGEST_ANSWER:
             response.close()
             raise too_large(source, LARGEST_ANSWER)
         chunks.append(chunk)
         bounds.check()
+    if unpacking is not None:
+        unpacking.require_end()
     return b"".join(chunks)

@@ -30,6 +30,7 @@ _REFUSED = gettext_noop("HTTP status %(status)s")
 _CLOSED = gettext_noop("it closed the connection without an answer")
 _WEB_PAGE = gettext_noop("a web page came where data belong")
 _ELSEWHERE = gettext_noop("it sent us on to %(host)s")
+_IN_CIRCLES = gettext_noop("it sends us from one address to the next")
 _SILENT = gettext_noop("no complete answer within %(limit)s s")
 _BROKE_OFF = gettext_noop("the answer broke off")
 _NO_NAME = gettext_noop("the name %(host)s cannot be found: is this machine online?")
@@ -70,6 +71,10 @@ def too_large(source: str, limit: int) -> SourceUnavailable:
 
 def sent_elsewhere(source: str, host: str) -> Banned:
     return banned(source, _ELSEWHERE, host=host)
+
+
+def sent_in_circles(source: str) -> Banned:
+    return banned(source, _IN_CIRCLES)
 
 
 def error_of_status(source: str, status: int, headers: Mapping[str, str], now: datetime) -> SourceError | None:

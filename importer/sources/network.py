@@ -1,8 +1,8 @@
 """Whether this machine reaches any data site: what fails everywhere at once is no source's fault.
 
 A request that failed before its connection stood (no name, no way there, a proxy that is gone, somebody else's
-certificate) may be its site's trouble or this machine's. Then the other websites are knocked at, all together: a
-connection with TLS, through the same proxy and trusting the same authorities, over which nothing is sent. When none
+certificate) may be its site's trouble or this machine's. Then a website of each operator is knocked at, all together:
+a connection with TLS, through the same proxy and trusting the same authorities, over which nothing is sent. When none
 of them opens, this machine is offline, behind a login page, or has a wrong clock: no source is blamed.
 """
 
@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from http.client import HTTPException, HTTPSConnection
 from queue import Empty, SimpleQueue
@@ -30,13 +30,8 @@ from importer.sources.base import NetworkDown, SourceError
 
 logger = logging.getLogger(__name__)
 
-# A host of each operator; sources of one operator fail together.
-WITNESSES: Mapping[str, str] = {
-    "eastmoney": "push2his.eastmoney.com",
-    "sina": "finance.sina.com.cn",
-    "tencent": "web.ifzq.gtimg.cn",
-}
-_OPERATOR = {"datacenter": "eastmoney"}
+# One of each operator: what ails one of them does not ail the others.
+WITNESSES = ("push2his.eastmoney.com", "finance.sina.com.cn", "web.ifzq.gtimg.cn")
 # A door that does not open within this time is taken for closed.
 PATIENCE = 4.0
 # So long after it was found to be down the network is looked at again.
@@ -77,14 +72,14 @@ def refuse_if_down() -> None:
         raise NetworkDown(*down)
 
 
-def look(source: str, failure: SourceError, should_stop: Callable[[], bool]) -> None:
-    """Find out whether ``failure``, by which a host of ``source`` was not reached, is this machine's.
+def look(failure: SourceError, should_stop: Callable[[], bool]) -> None:
+    """Find out whether ``failure``, by which a host was not reached, is this machine's.
 
-    Raises NetworkDown when no site of another operator can be reached either, or StopRequested.
+    Raises NetworkDown when no website can be reached, or StopRequested.
     """
     with _found.lock:
         if time.monotonic() >= _found.believed_until:
-            _knock_and_remember(source, failure, should_stop)
+            _knock_and_remember(failure, should_stop)
         down = _found.down
     if down is not None:
         raise NetworkDown(*down)
@@ -97,10 +92,8 @@ def note_answer() -> None:
         _found.log.worked()
 
 
-def _knock_and_remember(source: str, failure: SourceError, should_stop: Callable[[], bool]) -> None:
-    operator = _OPERATOR.get(source, source)
-    hosts = [host for name, host in WITNESSES.items() if name != operator]
-    if any_opens(hosts, should_stop):
+def _knock_and_remember(failure: SourceError, should_stop: Callable[[], bool]) -> None:
+    if any_opens(WITNESSES, should_stop):
         note_answer()
         _found.believed_until = time.monotonic() + UP_BELIEVED
         return
@@ -109,7 +102,7 @@ def _knock_and_remember(source: str, failure: SourceError, should_stop: Callable
     _found.log.failed(NetworkDown(*_found.down))
 
 
-def any_opens(hosts: list[str], should_stop: Callable[[], bool]) -> bool:
+def any_opens(hosts: Sequence[str], should_stop: Callable[[], bool]) -> bool:
     """Say whether one of ``hosts`` completes a TLS handshake within PATIENCE seconds. Raises StopRequested.
 
     Each is knocked at in a thread that nobody waits for: a look-up of a name cannot be cut short.

@@ -66,9 +66,11 @@ CASES = [
     Case("502", "502"),
     Case("404", "404"),
     Case("redirect to another site", "redirect"),
+    Case("redirect in a circle", "redirect_loop"),
     Case("HTML with status 200", "html"),
     Case("empty body", "empty"),
     Case("truncated answer", "truncated"),
+    Case("packed answer that is cut", "gzip_cut"),
     Case("`data: null`, no data", "null"),
     Case("another stock's data", "wrong_symbol"),
     Case("a day in the future", "future_day"),
@@ -82,7 +84,8 @@ CASES = [
     Case("certificate not trusted", "certificate"),
 ]
 # Of the sources that speak a protocol of their own over TCP: the same words, where they mean something there.
-_OF_THE_WEB = {"403", "429", "502", "404", "redirect", "html", "empty", "truncated", "certificate", "drip_headers"}
+_OF_THE_WEB = {"403", "429", "502", "404", "redirect", "redirect_loop", "html", "empty", "truncated", "gzip_cut"}
+_OF_THE_WEB |= {"certificate", "drip_headers"}
 TCP_CASES = [
     *(case for case in CASES if case.kind not in _OF_THE_WEB),
     Case("connection closed without an answer", "close"),
@@ -103,6 +106,7 @@ CASES_OF = {
         # An answer holds no stock's code and no names of columns.
         *(case for case in TCP_CASES if case.kind not in ("wrong_symbol", "changed_columns")),
         Case("damaged data", "checksum"),
+        Case("a number that is too large to be one", "overflow"),
         Case("a server that sends no bars to strangers", "count_only"),
     ],
 }

@@ -195,6 +195,33 @@ def test_an_answer_that_breaks_off_is_no_answer(standin: StandIn) -> None:
         ask()
 
 
+def test_a_packed_answer_comes_through_whole(standin: StandIn) -> None:
+    standin.fault("gzip")
+    assert ask().json()["data"]["code"] == "600519"
+
+
+def test_a_packed_answer_that_ends_too_early_is_no_answer(standin: StandIn) -> None:
+    standin.fault("gzip_cut")
+    with pytest.raises(SourceUnavailable, match="broke off"):
+        ask()
+    assert (state().troubles, state().successes) == (1, 0)
+
+
+def test_being_sent_in_circles_is_a_refusal_and_ends_soon(standin: StandIn) -> None:
+    standin.fault("redirect_loop")
+    with pytest.raises(Banned, match="from one address to the next"):
+        ask()
+    assert len(standin.arrivals()) == 3
+
+
+def test_who_sends_every_request_in_circles_is_left_alone(standin: StandIn) -> None:
+    standin.fault("redirect_loop")
+    for _ in range(5):
+        with pytest.raises(Banned):
+            ask()
+    assert state().breaker == Breaker.OPEN
+
+
 def test_an_answer_without_end_is_cut(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate_adapter, "LARGEST_ANSWER", 100)
     with pytest.raises(SourceUnavailable, match="larger than"):

@@ -21,9 +21,9 @@ WIRE = (
     "no_handshake",
 )
 # Of the HTTP answer.
-HTTP = ("403", "404", "418", "429", "456", "500", "502", "503", "redirect")
+HTTP = ("403", "404", "418", "429", "456", "500", "502", "503", "redirect", "redirect_loop")
 # Of the page, whatever it says.
-PAGE = ("html", "truncated", "empty")
+PAGE = ("html", "truncated", "empty", "gzip", "gzip_cut")
 # Of the data in it.
 DATA = (
     "null",
@@ -38,7 +38,17 @@ DATA = (
     "adjusted",
 )
 # Of an answer in a protocol of its own over TCP.
-PROTOCOL = ("garbage", "checksum", "mixed_up", "blacklisted", "logged_out", "count_only", "refused")
+PROTOCOL = (
+    "garbage",
+    "checksum",
+    "mixed_up",
+    "blacklisted",
+    "logged_out",
+    "count_only",
+    "refused",
+    "same_page",
+    "overflow",
+)
 KINDS = (*WIRE, *HTTP, *PAGE, *DATA, *PROTOCOL)
 
 HOSTS_OF_SOURCE = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import socket
 import ssl
 import struct
@@ -172,6 +173,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif "broken_off" in kinds:
             self._send(200, body[: len(body) // 2], answer.content_type, length=len(body))
             self.close_connection = True
+        elif kinds & {"gzip", "gzip_cut"}:
+            packed = gzip.compress(body)
+            packed = packed[: len(packed) * 2 // 3] if "gzip_cut" in kinds else packed
+            self._send(200, packed, answer.content_type, {"Content-Encoding": "gzip"})
         else:
             self._send(200, body, answer.content_type)
 
@@ -201,6 +206,10 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         if fault.kind == "redirect":
             self._send(302, b"", "text/html", {"Location": "https://passport.example.net/verify"})
+            return True
+        if fault.kind == "redirect_loop":
+            # So sites answer that want another address, or a cookie, before they answer at all.
+            self._send(302, b"", "text/html", {"Location": self.path})
             return True
         headers = {"Retry-After": f"{fault.seconds:.0f}"} if fault.seconds else {}
         self._send(int(fault.kind), _BAN_PAGE, "text/html", headers)
