@@ -126,6 +126,8 @@ class _Handler(BaseHTTPRequestHandler):
         # The handshake is made here, in the connection's own thread, and not by the one that accepts.
         self.request.settimeout(60)
         if any(fault.kind == "no_handshake" for fault in self.server.faults.of_handshake("")):
+            # Not before the client has begun to speak: Python leaks the socket of one who was cut off so early.
+            self.request.recv(1)
             self._hang_up(reset=True)
             raise ConnectionResetError
         self.request = self.server.tls.wrap_socket(self.request, server_side=True)
