@@ -44,16 +44,24 @@ class EnvironmentValues(environ.Env):  # type: ignore[misc]
         text = self.str(var, default="").strip()
         if not text:
             return None
-        begin, dash, end = text.partition("-")
-        if not dash:
-            raise _not_readable(var, "two times of day: write 22:30-07:30")
-        return _clock(var, begin), _clock(var, end)
+        begin, _dash, end = text.partition("-")
+        try:
+            return _time_of(begin), _time_of(end)
+        except ValueError as error:
+            raise _not_readable(var, "two times of day: write 22:30-07:30") from error
 
     def addresses(self, var: str) -> list[Hidden]:
         """Return addresses such as ``mailtos://…``, separated by spaces or commas (which may also be in them)."""
         text = self.str(var, default="").strip()
         parts = re.split(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)", text)
         return [Hidden(part) for part in dict.fromkeys(part.strip(" ,") for part in parts) if part]
+
+    def web_address(self, var: str) -> Hidden:
+        """Return an address such as ``https://…``, or an empty one. Raises ImproperlyConfigured for any other kind."""
+        text = self.str(var, default="").strip()
+        if text and not re.match(r"https?://[^/\s]", text, re.IGNORECASE):
+            raise _not_readable(var, "a web address: write https://…")
+        return Hidden(text)
 
     def servers(self, var: str, port: int) -> list[tuple[str, int]]:
         """Return a list such as ``192.0.2.1:7709,192.0.2.2`` as hosts and ports; ``port`` where none is named."""
@@ -89,9 +97,13 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def _time_of(text: str) -> time:
+    return datetime.strptime(text.strip(), "%H:%M").time()  # noqa: DTZ007 a time of day has no zone
+
+
 def _clock(var: str, text: str) -> time:
     try:
-        return datetime.strptime(text.strip(), "%H:%M").time()  # noqa: DTZ007 a time of day has no zone
+        return _time_of(text)
     except ValueError as error:
         raise _not_readable(var, "a time of day: write 18:30") from error
 

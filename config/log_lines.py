@@ -9,7 +9,8 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
-from django.utils import timezone
+from django.apps import apps
+from django.utils import timezone, translation
 
 _task: ContextVar[str] = ContextVar("barvault_task", default="")
 
@@ -40,11 +41,23 @@ class TaskFilter(logging.Filter):
         return True
 
 
+class EnglishLines(logging.Formatter):
+    """Formats in English, whatever language the process speaks: an error is a sentence in its reader's language, and
+    who searches a log is to find one wording."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        # Catalogues are put together from the apps'.
+        if not apps.ready:
+            return super().format(record)
+        with translation.override("en"):
+            return super().format(record)
+
+
 def json_formatter() -> logging.Formatter:
     """Return the formatter of BARVAULT_LOG_FORMAT=json: one object a line, with the time in ISO 8601."""
     from pythonjsonlogger.json import JsonFormatter
 
-    class Lines(JsonFormatter):
+    class Lines(EnglishLines, JsonFormatter):
         def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
             log_data.pop("about", None)
             if not log_data.get("task"):

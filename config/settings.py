@@ -12,7 +12,6 @@ from config.addresses import LOOPBACK_NAMES, is_loopback, names_of, origins_of
 from config.databases import complete_database, placed_below
 from config.environment_values import EnvironmentValues, make_folder
 from config.events import EVENT_KINDS
-from config.hidden import Hidden
 from config.secret_key import read_or_create_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -189,7 +188,7 @@ NOTIFY_DIGEST = env.clock("BARVAULT_NOTIFY_DIGEST")
 # The bars of a trading day that are not there by then are missed.
 NOTIFY_MISSING_AT = env.clock("BARVAULT_NOTIFY_MISSING_AT", default="20:00")
 # A dead man's switch: asked after each good update, with /fail after a failed one.
-PING_URL = Hidden(env.str("BARVAULT_PING_URL", default=""))
+PING_URL = env.web_address("BARVAULT_PING_URL")
 # Chunks and failures of tasks that ended so many days ago are forgotten; the tasks themselves stay. 0: never.
 KEEP_DETAILS_DAYS = env.int("BARVAULT_KEEP_DETAILS_DAYS", default=365)
 # Where people reach the pages: messages link to it.
@@ -217,7 +216,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "text": {"format": "%(asctime)s %(levelname)s %(name)s %(about)s%(message)s"},
+        "text": {
+            "class": "config.log_lines.EnglishLines",
+            "format": "%(asctime)s %(levelname)s %(name)s %(about)s%(message)s",
+        },
         "json": {"()": "config.log_lines.json_formatter"},
     },
     "filters": {"task": {"()": "config.log_lines.TaskFilter"}},

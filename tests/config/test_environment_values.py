@@ -32,6 +32,8 @@ def values(**variables: str) -> EnvironmentValues:
         (lambda env: env.numbers("NAME"), "sina=quick", "NAME is not a list of NAME=NUMBER"),
         (lambda env: env.servers("NAME", 7709), "tdx.example:http", "NAME is not a list of HOST or HOST:PORT"),
         (lambda env: env.servers("NAME", 7709), ":7709", "NAME is not a list of HOST or HOST:PORT"),
+        (lambda env: env.hours("NAME"), "22-7", "NAME is not two times of day: write 22:30-07:30."),
+        (lambda env: env.web_address("NAME"), "hc.example/ping", "NAME is not a web address: write https://"),
         (lambda env: env.db_url("NAME"), "secret", "NAME is no address of a database"),
     ],
 )

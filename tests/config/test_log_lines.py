@@ -10,8 +10,11 @@ from contextvars import copy_context
 from datetime import UTC, datetime
 
 import pytest
+from django.utils import translation
 
-from config.log_lines import TaskFilter, about_task, json_formatter, log_time
+from config.log_lines import EnglishLines, TaskFilter, about_task, json_formatter, log_time
+from importer.sources.base import SourceUnavailable
+from marketdata.texts import word
 from tests.importer.processes import Installation
 
 TASK = "1a2b3c4d-0000-4000-8000-000000000000"
@@ -56,6 +59,16 @@ def test_a_json_line_has_time_level_logger_message_and_task(written: io.StringIO
     assert first == {"level": "WARNING", "logger": "tests.lines", "message": "新浪拒绝 5 次", "task": TASK}
     assert "task" not in second
     assert "新浪" in written.getvalue()
+
+
+@pytest.mark.parametrize("formatter", [EnglishLines("%(message)s"), json_formatter()])
+def test_an_error_is_logged_in_english_whatever_language_the_process_speaks(
+    written: io.StringIO, formatter: logging.Formatter
+) -> None:
+    error = SourceUnavailable(source=word("Sina"), detail="timeout")
+    with translation.override("zh-hans"):
+        logger_to(written, formatter).warning("600519.SH: %s", error)
+    assert "600519.SH: Sina did not answer (timeout)." in written.getvalue()
 
 
 def test_an_exception_is_one_json_line(written: io.StringIO) -> None:
