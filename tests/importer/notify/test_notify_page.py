@@ -55,7 +55,7 @@ def test_what_was_given_up_is_on_the_page_and_on_the_data_page(browser: Client) 
     given_up()
     page = shown(browser, PAGE)
     assert "The bars are not there." in page
-    assert "1: json: given up" in page
+    assert "1: json · given up" in page
     assert "Connection refused" in page
     assert "1 message could not be delivered for a day and was given up." in shown(browser)
     Delivery.objects.update(ended_at=db_now() - timedelta(days=4))
