@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from importer import lifecycle
 from importer.dbtime import db_now
-from importer.models import Action, Failure, ImportTask, LaneSlot, Status
+from importer.models import Action, Failure, ImportTask, Kind, LaneSlot, Status
 from tests.importer.command_line import Outcome, give_command, what_is_stored
 from tests.importer.factories import make_chunk, make_task
 
@@ -98,6 +98,36 @@ def test_the_list_can_be_limited_to_a_state_and_a_number(give: Give) -> None:
     assert len(give("list", "--status", "completed").out_lines) == 2
     assert give("list", "--limit", "0").status == 2
     assert give("list", "--status", "strange").status == 2
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        ("--kind", "update"),
+        ("--source", "sina"),
+        ("--by", "schedule"),
+        ("--since", "2026-03-02"),
+        ("--since", "2026-03-02", "--until", "2026-03-02"),
+    ],
+)
+def test_the_list_has_the_filters_of_the_page(give: Give, filters: tuple[str, ...]) -> None:
+    wanted = make_task(kind=Kind.UPDATE, parameters={"source": "sina"}, requested_by="schedule: evening")
+    other = make_task(requested_by="somebody")
+    for task, day in ((wanted, "2026-03-02"), (other, "2026-03-01")):
+        ImportTask.objects.filter(pk=task.pk).update(created_at=datetime.fromisoformat(f"{day}T23:59:59+08:00"))
+    _head, *lines = give("list", *filters).out_lines
+    assert [line[:8] for line in lines] == [str(wanted.pk)[:8]]
+
+
+def test_a_list_in_which_nothing_matches_does_not_say_that_there_are_no_tasks(give: Give) -> None:
+    make_task()
+    assert give("list", "--by", "nobody").out_lines == ["No task is like that."]
+
+
+@pytest.mark.parametrize("arguments", [("list", "--since", "20260301"), ("clear", "--before", "20260301")])
+def test_a_day_is_written_in_one_way(give: Give, arguments: tuple[str, ...]) -> None:
+    shown = give(*arguments)
+    assert (shown.status, shown.err_lines) == (2, ["“20260301” is not a date. Write it as 2024-12-25."])
 
 
 def test_show_tells_everything_about_a_running_task(give: Give) -> None:

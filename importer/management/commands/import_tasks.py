@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser
-from datetime import date, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from datetime import time as time_of_day
 from typing import Any
 
@@ -16,11 +17,13 @@ from importer.dbtime import db_now
 from importer.dispatch import dispatch_soon
 from importer.exceptions import BadRequest
 from importer.finding_tasks import find_task
+from importer.history import Wanted, tasks_of
 from importer.management.base import Exit, ExplainingCommand, whole_number
 from importer.management.following import asker
 from importer.management.task_listing import detail_lines, list_lines
-from importer.models import ImportTask, Status
+from importer.models import ImportTask, Kind, Status
 from importer.retention import clear_before
+from importer.task_requests import as_date
 from importer.task_words import request_text, state_text
 from marketdata.trading_days import EXCHANGE_TIME
 
@@ -49,6 +52,11 @@ class Command(ExplainingCommand):
         listing = actions.add_parser("list", help=_("list the newest tasks (the default)"))
         listing.add_argument("--limit", type=whole_number, default=LISTED, metavar="N", help=_("how many at most"))
         listing.add_argument("--status", choices=Status.values, help=_("only tasks in this state"))
+        listing.add_argument("--kind", choices=Kind.values, help=_("only tasks of this kind"))
+        listing.add_argument("--source", metavar="NAME", help=_("only tasks that were to ask this source"))
+        listing.add_argument("--by", metavar="TEXT", help=_("only of whom this is a part, such as schedule or a name"))
+        listing.add_argument("--since", metavar="DATE", help=_("only tasks that were created on this day or later"))
+        listing.add_argument("--until", metavar="DATE", help=_("only tasks that were created on this day or before"))
         show = _with_id(actions.add_parser("show", help=_("everything about one task")))
         show.add_argument("--all", action="store_true", help=_("list every failure, not only the first twenty"))
         _with_id(actions.add_parser("cancel", help=_("stop a task for good; what was stored stays")))
@@ -65,7 +73,7 @@ class Command(ExplainingCommand):
     def run(self, **options: Any) -> int:
         action = options["action"] or "list"
         if action == "list":
-            self._list(options.get("limit", LISTED), options.get("status"))
+            self._list(options.get("limit", LISTED), _wanted(options))
             return Exit.OK
         if action == "clear":
             return self._clear(options["before"])
@@ -81,13 +89,13 @@ class Command(ExplainingCommand):
             self._act(task, action)
         return Exit.OK
 
-    def _list(self, limit: int, status: str | None) -> None:
+    def _list(self, limit: int, wanted: Wanted) -> None:
         if limit < 1:
             raise BadRequest("limit", gettext_noop("--limit needs a number of at least 1."))
-        tasks = ImportTask.objects.order_by("-created_at")
-        if status is not None:
-            tasks = tasks.filter(status=status)
-        found = list(tasks[:limit])
+        found = list(tasks_of(wanted)[:limit])
+        if not found and wanted != Wanted():
+            self.stdout.write(_("No task is like that."))
+            return
         if not found:
             self.stdout.write(_("There are no tasks. Start one with: python manage.py import_bars"))
             return
@@ -95,12 +103,9 @@ class Command(ExplainingCommand):
             self.stdout.write(line)
 
     def _clear(self, before: str) -> int:
-        try:
-            day = date.fromisoformat(before)
-        except ValueError:
-            raise BadRequest(
-                "before", gettext_noop("“%(value)s” is not a date. Write it as 2024-12-25."), value=before
-            ) from None
+        day = as_date("before", before)
+        if day is None:
+            raise BadRequest("before", gettext_noop("--before needs a day, such as 2026-01-31."))
         count = clear_before(datetime.combine(day, time_of_day(), EXCHANGE_TIME))
         words = ngettext(
             "%(count)s task that ended before %(day)s was removed. The bars stay.",
@@ -137,6 +142,16 @@ class Command(ExplainingCommand):
         task = lifecycle.set_priority(task.pk, priority, by=asker())
         dispatch_soon()
         self.stdout.write(_("Task %(id)s has priority %(priority)s.") % {"id": task.pk, "priority": task.priority})
+
+
+def _wanted(options: Mapping[str, Any]) -> Wanted:
+    """Return the filters that were given; both days belong to the range, in exchange time."""
+    given = {name: options[name] for name in ("kind", "status", "source", "by") if options.get(name)}
+    if since := as_date("since", options.get("since")):
+        given["since"] = datetime.combine(since, time_of_day(), EXCHANGE_TIME)
+    if until := as_date("until", options.get("until")):
+        given["until"] = datetime.combine(until, time_of_day.max, EXCHANGE_TIME)
+    return Wanted(**given)
 
 
 def _with_id(parser: ArgumentParser) -> ArgumentParser:
