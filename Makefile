@@ -31,6 +31,7 @@ demo: $(USER_STAMP)
 	@BARVAULT_DEMO=1 $(MANAGE) demo
 
 run: $(USER_STAMP)
+	@echo "Preparing the database."
 	@$(MANAGE) migrate --verbosity 0
 	@$(MANAGE) serve
 

@@ -41,6 +41,9 @@ class DayFigures:
 
     @property
     def text(self) -> Text:
+        # On a closed day everybody would pass for suspended.
+        if not self.expected:
+            return Text(_NOTHING, {"day": self.day.isoformat()})
         return Text(
             _TEXT,
             {
@@ -111,7 +114,7 @@ def require_complete(figures: DayFigures) -> None:
         return
     day = figures.day.isoformat()
     if not figures.expected:
-        raise IncompleteDay(_NOTHING, day=day)
+        raise IncompleteDay(figures.text.msgid, **figures.text.values)
     raise IncompleteDay(day=day, figures=sentence(figures.text))
 
 

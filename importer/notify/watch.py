@@ -17,6 +17,7 @@ from importer.hosts import live_workers
 from importer.models import Breaker, Failure, ImportTask, Outcome, SourceState, Status, TaskSchedule
 from importer.notify.events import record
 from importer.notify.models import Event, Notice
+from importer.pace_rules import said_last
 from importer.pacing import last_trouble
 from importer.sources.labels import label_of
 from importer.status import active_task, completeness, known_on
@@ -72,7 +73,10 @@ def refusing_sources(now: datetime) -> int:
         if state.open_until is None or state.last_trouble_at is None:
             continue
         if state.open_until - state.last_trouble_at >= long_rest:
-            lines = [Text("%(reason)s.", {"reason": sentence(Text(state.reason_id, state.reason_values))})]
+            reason = Text(state.reason_id, state.reason_values)
+            lines = [Text("%(reason)s.", {"reason": sentence(reason)})]
+            if (said := said_last(reason)) is not None:
+                lines.append(said)
             if state.last_success_at is not None:
                 answered = gettext_noop("%(source)s answered last at %(time)s.")
                 values = {"source": word(label_of(state.source)), "time": moment(state.last_success_at)}

@@ -130,3 +130,8 @@ def test_an_incomplete_day_is_refused_with_its_figures_and_what_to_run(one_of_ea
     with pytest.raises(IncompleteDay, match="No bar is expected of 2023-12-31"):
         require_complete(day_completeness(date(2023, 12, 31)).figures)
     require_complete(figures_of(one_of_each[:2], [0, 1]))
+
+
+def test_a_day_of_which_no_bar_is_expected_says_so_and_not_that_everybody_is_suspended() -> None:
+    said = str(DayFigures(date(2024, 1, 6), present=0, missing=0, suspended=5011).text)
+    assert said == "No bar is expected of 2024-01-06: the exchange was closed, or nothing is stored yet."

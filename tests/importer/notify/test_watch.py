@@ -104,9 +104,10 @@ def test_the_alarm_tells_of_a_schedule_that_could_not_start() -> None:
 
 def resting(rest: timedelta, **values: object) -> None:
     now = at(FRIDAY, 20)
+    values.setdefault("reason_values", {"source": "Sina"})
     SourceState.objects.create(
         source="sina", breaker=Breaker.OPEN, last_trouble_at=now, open_until=now + rest,
-        reason_id="%(source)s refused", reason_values={"source": "Sina"}, **values,
+        reason_id="%(source)s refused", **values,
     )  # fmt: skip
 
 
@@ -115,6 +116,13 @@ def test_a_source_that_rests_for_long_is_told_once_a_day() -> None:
     assert watch.refusing_sources(at(FRIDAY, 20, 1)) == 1
     assert watch.refusing_sources(at(FRIDAY, 20, 2)) == 0
     assert sentence_of(Notice.objects.get()) == "Sina refused. Sina answered last at 17:00."
+
+
+def test_the_news_of_a_source_has_what_it_said_last() -> None:
+    said = {"msgid": "%(source)s did not answer (%(detail)s).", "values": {"source": "Sina", "detail": "timeout"}}
+    resting(timedelta(minutes=32), reason_values={"source": "Sina", "said": said})
+    watch.refusing_sources(at(FRIDAY, 20, 1))
+    assert sentence_of(Notice.objects.get()) == "Sina refused. Sina did not answer (timeout)."
 
 
 def test_a_source_that_rests_for_a_moment_is_no_news() -> None:
