@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from config.log_lines import about_task
-from importer import chunks, lifecycle, slots
+from importer import chunks, lane_deaths, lifecycle, slots
 from importer.dbtime import db_now
 from importer.finishing import finish_if_done
 from importer.hosts import live_workers
@@ -88,12 +88,16 @@ def _make_room(running: ImportTask) -> None:
 
 def _bury_dead_lanes(task: ImportTask) -> None:
     now = db_now()
+    lanes, deaths = LaneSlot.objects.filter(task=task).count(), 0
     for slot in LaneSlot.objects.filter(lease_over(now), task=task).exclude(pid=None):
         with transaction.atomic():
             buried = LaneSlot.objects.filter(lease_over(now), pk=slot.pk, token=slot.token).delete()[0]
             if buried:
                 logger.warning("task %s: lane %s (%s, pid %s) died", task.pk, slot.number, slot.host, slot.pid)
                 chunks.free_after_death(task.pk, slot.number)
+                deaths += 1
+    if deaths:
+        lane_deaths.count_deaths(task.pk, deaths, lanes=lanes)
 
 
 def _ring(task: ImportTask, bell: Bell, lanes: Callable[[], int]) -> None:

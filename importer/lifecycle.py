@@ -77,7 +77,7 @@ def resume(task_id: UUID | str, *, by: str = "") -> ImportTask:
             reason = Text(gettext_noop("Resumed on request."))
             won = _move(
                 task.pk, RESUMABLE, Status.PENDING, reason, by,
-                finished_at=None, pruned_at=None, summary={}, waiting_until=None,
+                finished_at=None, pruned_at=None, summary={}, waiting_until=None, lane_deaths=0,
                 message_id=WAITING_TEXT.msgid, message_values={},
             )  # fmt: skip
             if won:

@@ -89,6 +89,9 @@ class ImportTask(models.Model):
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     heartbeat_at = models.DateTimeField(_("last sign of life"), null=True, blank=True)
+    # How many lanes died in a row, and how many stocks were finished then (null: not planned yet).
+    lane_deaths = models.PositiveSmallIntegerField(default=0, db_default=0)
+    reached_at_death = models.PositiveIntegerField(null=True, blank=True)
     pruned_at = models.DateTimeField(_("details forgotten"), null=True, blank=True)
     # What was known of chunks and failures when they were forgotten.
     summary = models.JSONField(default=dict)
