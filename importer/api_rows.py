@@ -23,19 +23,19 @@ from marketdata.trading_days import Calendar
 
 def task_row(task: ImportTask) -> dict[str, Any]:
     """Return a task's every field that callers may rely on; texts in the language that is active now."""
-    eta = progress.of_task(task).eta_seconds if task.waiting_until is None else None
+    shown = progress.of_task(task)
     return {
         "task_id": str(task.pk),
         "kind": task.kind,
         "status": task.status,
         "progress": task.progress,
-        "message": told(task.message, task.parameters.get("path")),
+        "message": told(shown.message, task.parameters.get("path")),
         "total": task.total,
         "done": task.done,
         "failed": task.failed,
         "skipped": task.skipped,
         "rows_written": task.rows_written,
-        "eta_seconds": None if eta is None else round(eta),
+        "eta_seconds": None if shown.eta_seconds is None else round(shown.eta_seconds),
         "requested_action": task.requested_action,
         "waiting_until": _time(task.waiting_until),
         "priority": task.priority,

@@ -46,8 +46,8 @@ def count_deaths(task_id: UUID, deaths: int, *, lanes: int) -> None:
             return
         text = Text(
             gettext_noop(
-                "Its worker processes died %(times)s times in a row, and nothing was finished in between. The log tells "
-                "what happened; often there is too little memory. Mend it, then resume: it goes on where it was."
+                "Its worker processes died %(times)s times in a row, and nothing was finished in between. The log "
+                "tells what happened; often there is too little memory. Mend it, then resume: it goes on where it was."
             ),
             {"times": in_a_row},
         )

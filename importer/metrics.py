@@ -24,6 +24,7 @@ from importer.dbtime import db_now
 from importer.hosts import code_version, live_hosts
 from importer.models import Breaker, ImportTask, LaneSlot, SourceState, Status
 from importer.notify.models import Delivery, DeliveryState
+from importer.progress import speed_of
 from importer.status import completeness, data_status
 from importer.storage_trouble import storage_errors
 
@@ -77,7 +78,7 @@ def _tasks() -> Iterator[Metric]:
     if running is not None:
         stocks = {name: getattr(running, name) for name in stocks}
     yield _labelled("barvault_running_task_stocks", "Stocks of the task that runs now.", "outcome", stocks)
-    speed = (running.stocks_per_second or 0.0) if running is not None else 0.0
+    speed = (speed_of(running) or 0.0) if running is not None else 0.0
     yield GaugeMetricFamily("barvault_running_task_stocks_per_second", "Its speed.", value=speed)
     ended = ImportTask.objects.filter(status=Status.COMPLETED).order_by("-finished_at").first()
     if ended is not None and ended.finished_at is not None:

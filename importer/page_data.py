@@ -164,10 +164,10 @@ def card_of(task: ImportTask, now: datetime | None = None) -> TaskCard:
         task=task,
         what=request_text(task),
         state=state_text(task),
-        message=told(task.message, task.parameters.get("path")),
+        message=told(shown.message, task.parameters.get("path")),
         finished=shown.done,
-        eta=None if task.waiting_until or task.requested_action else shown.eta_seconds,
-        speed=task.stocks_per_second if task.status == Status.RUNNING else None,
+        eta=None if task.requested_action else shown.eta_seconds,
+        speed=progress.speed_of(task),
         elapsed=(ended - task.started_at).total_seconds() if task.started_at else None,
         tone=_tone(task),
     )

@@ -77,12 +77,18 @@ def eta_seconds(totals: Totals, stocks_per_second: float | None) -> float | None
 
 
 def next_speed(old: float | None, gained: int, elapsed: float) -> float | None:
-    """Return the moving average of stocks per second after ``gained`` stocks in ``elapsed`` seconds."""
+    """Return the moving average of stocks per second after ``gained`` stocks in ``elapsed`` seconds.
+
+    None while it is unknown: nobody worked for a while, and neither the old speed nor the average over that time says
+    how fast it goes on.
+    """
     if elapsed <= 0:
         return old
+    if elapsed > SPEED_WINDOW:
+        return None
     current = gained / elapsed
-    if old is None or elapsed > SPEED_WINDOW:
-        return current if gained else old
+    if old is None:
+        return current if gained else None
     weight = 1 - math.exp(-elapsed / SPEED_WINDOW)
     return old + weight * (current - old)
 
@@ -201,7 +207,25 @@ def _stocks(number: int) -> dict[str, Any]:
 
 
 def of_task(task: ImportTask) -> Progress:
-    """Return the row's progress as ``on_progress`` and the command line show it."""
+    """Return the row's progress as everybody shows it: without a time left when nobody works on it."""
     totals = Totals(task.total, task.done, task.failed, task.skipped, task.rows_written)
-    eta = eta_seconds(totals, task.stocks_per_second) if task.status == Status.RUNNING else None
-    return Progress(task.progress, task.message, totals.finished, task.total, task.failed, eta)
+    message = str(running_text(totals, None, "")) if is_silent(task) else task.message
+    eta = eta_seconds(totals, speed_of(task))
+    return Progress(task.progress, message, totals.finished, task.total, task.failed, eta)
+
+
+def speed_of(task: ImportTask) -> float | None:
+    """Return the present speed of a task, in stocks per second; None when it does not run, waits, or stands still."""
+    if task.status != Status.RUNNING or task.waiting_until is not None or is_silent(task):
+        return None
+    return task.stocks_per_second
+
+
+def is_silent(task: ImportTask) -> bool:
+    """Say whether no lane has written a running task's figures for so long that its last speed means nothing.
+
+    Lanes write every second or two, also while they wait for a source.
+    """
+    if task.status != Status.RUNNING or task.planned_at is None or task.waiting_until is not None:
+        return False
+    return task.heartbeat_at is not None and (db_now() - task.heartbeat_at).total_seconds() > SPEED_WINDOW

@@ -18,6 +18,7 @@ from django.db import close_old_connections
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from importer import progress
 from importer.dispatch import dispatch_soon, next_pending_task
 from importer.exceptions import BadRequest, ImporterError
 from importer.hosts import live_workers
@@ -210,7 +211,7 @@ class Follower:
             time.sleep(LOOK_EVERY)
 
     def _sight(self, task: ImportTask) -> Sight:
-        state, sentence = str(state_text(task)), task.message
+        state, sentence = str(state_text(task)), progress.of_task(task).message
         if task.status == Status.PAUSED:
             resume = f"python manage.py import_tasks resume {task.pk}"
             sentence = _("Paused. Go on with: %(command)s") % {"command": resume}

@@ -68,8 +68,8 @@ def _figures(task: ImportTask, now: datetime) -> Iterator[Sequence[object]]:
     yield _("request"), request_text(task)
     yield _("state"), state_text(task)
     yield _("progress"), f"{task.progress} %"
-    yield _("message"), task.message
     standing = progress.of_task(task)
+    yield _("message"), standing.message
     figures = _("%(finished)s of %(total)s finished: %(done)s imported, %(skipped)s skipped, %(failed)s failed") % {
         "finished": f"{standing.done:,}",
         "total": f"{task.total:,}",

@@ -37,7 +37,6 @@ def test_the_speed_follows_what_happens() -> None:
     faster = progress.next_speed(5.0, 20, 2.0)
     assert faster is not None
     assert 5.0 < faster < 10.0
-    assert progress.next_speed(5.0, 100, 60.0) == pytest.approx(100 / 60)
 
 
 @pytest.mark.django_db
@@ -59,6 +58,33 @@ def test_the_row_is_written_once_a_second_at_most() -> None:
     task.save()
     assert progress.refresh(task.pk) is None
     assert progress.refresh(task.pk, force=True) is not None
+
+
+@pytest.mark.django_db
+def test_no_time_left_is_told_of_a_task_on_which_nobody_works() -> None:
+    text = progress.running_text(Totals(10, 4, 0, 0, 0), 3.0, "600001.SH")
+    task = make_task(
+        status=Status.RUNNING, planned_at=db_now(), heartbeat_at=db_now() - timedelta(seconds=20), total=10, done=4,
+        stocks_per_second=2.0, message_id=text.msgid, message_values=dict(text.values),
+    )  # fmt: skip
+    shown = progress.of_task(task)
+    assert (shown.message, shown.eta_seconds, progress.speed_of(task)) == ("4 of 10 stocks.", None, None)
+    task.heartbeat_at = db_now()
+    shown = progress.of_task(task)
+    assert (shown.message, shown.eta_seconds, progress.speed_of(task)) == (task.message, 3.0, 2.0)
+
+
+@pytest.mark.django_db
+def test_no_speed_is_told_of_a_task_that_waits_for_its_sources() -> None:
+    waiting = db_now() + timedelta(minutes=5)
+    task = make_task(status=Status.RUNNING, planned_at=db_now(), total=10, stocks_per_second=2.0, waiting_until=waiting)
+    assert progress.speed_of(task) is None
+    assert progress.of_task(task).eta_seconds is None
+
+
+def test_the_time_in_which_nobody_worked_is_no_part_of_the_speed() -> None:
+    assert progress.next_speed(2.0, gained=1, elapsed=600.0) is None
+    assert progress.next_speed(None, gained=4, elapsed=2.0) == 2.0
 
 
 @pytest.mark.django_db
