@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import IntEnum
 
+from django.conf import settings
 from django.db.models import Q
 from django.utils.translation import gettext, gettext_noop
 
 from importer.belonging import Misfit, running_code
+from importer.cluster_failing import cluster_fails
 from importer.dbtime import db_now
 from importer.models import Host
 from marketdata.texts import Text
@@ -96,6 +99,16 @@ def forget_old_hosts() -> None:
 def trouble_of(host: Host) -> str:
     """Return the sentence that says what is wrong with a host's cluster, in the reader's language, or ''."""
     return gettext(host.trouble) if host.trouble else ""
+
+
+def trouble_here(alive: Sequence[Host]) -> str:
+    """Return the sentence about this machine's cluster when it ends again and again, or ''.
+
+    It is not among those ``alive`` then, and its row cannot tell.
+    """
+    if any(host.name == settings.HOST_NAME for host in alive) or not cluster_fails():
+        return ""
+    return gettext(_SENTENCES[Trouble.CRASH_LOOP])
 
 
 def say_alive(name: str, *, pid: int, workers: int, restarts: int, trouble: Trouble) -> None:

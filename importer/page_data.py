@@ -15,7 +15,7 @@ from django.utils.translation import gettext_noop
 from importer import lifecycle, pacing, progress
 from importer.api_paths import told
 from importer.exceptions import BadRequest
-from importer.hosts import live_hosts, missed_hosts
+from importer.hosts import live_hosts, missed_hosts, trouble_here
 from importer.models import ACTIVE, FINISHED, Action, Failure, Host, ImportTask, Kind, LaneSlot, Status
 from importer.notify.outbox import given_up_since
 from importer.page_schedules import ScheduleLine, daily_line
@@ -88,10 +88,11 @@ class TaskCard:
 
 @dataclass(frozen=True)
 class Workers:
-    """The hosts whose workers are alive, and how many workers that are."""
+    """The hosts whose workers are alive, how many workers that are, and what is wrong with this machine's."""
 
     hosts: Sequence[Host]
     count: int
+    trouble: str
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ def data_page(now: datetime | None = None, *, seen: str = "") -> DataPage:
 def workers() -> Workers:
     """Return whose workers are alive."""
     hosts = live_hosts()
-    return Workers(hosts, sum(host.workers for host in hosts))
+    return Workers(hosts, sum(host.workers for host in hosts), trouble_here(hosts))
 
 
 def host_lines(working: Workers) -> list[HostLine]:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from importer.cluster_failing import say_cluster_fails
 from importer.cluster_watch import Pulse, RestartHistory
 from importer.parents import name_process, reap_adopted
 from importer.stop_signals import StopSignals
@@ -35,10 +36,18 @@ class Child:
     """A process that is to run for as long as the supervisor does.
 
     One with ``signs`` says again and again that it lives (``supervised.py``), and is killed when it does not.
+    ``on_crash_loop`` is called at each of its ends while it ends again and again.
     """
 
     def __init__(
-        self, name: str, arguments: Sequence[str], environment: Mapping[str, str], cwd: Path, *, signs: bool = False
+        self,
+        name: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        cwd: Path,
+        *,
+        signs: bool = False,
+        on_crash_loop: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
         self.is_ready = False
@@ -48,6 +57,7 @@ class Child:
         self._pass_fds: tuple[int, ...] = ()
         self._process: subprocess.Popen[bytes] | None = None
         self._signs = signs
+        self._on_crash_loop = on_crash_loop
         self._pipe: int | None = None
         self._pulse = Pulse()
         self._looked = 0.0
@@ -78,6 +88,8 @@ class Child:
             logger.error(
                 "The %s ended (%s); starting it again in %.0f s.", self.name, _how(status), self._history.delay
             )
+            if self._history.is_crash_loop and self._on_crash_loop is not None:
+                self._on_crash_loop()
         if now >= self._start_at:
             self._start()
 
@@ -184,7 +196,7 @@ def web_child(listener: socket.socket, base_dir: Path, environment: Mapping[str,
 def cluster_child(base_dir: Path, environment: Mapping[str, str]) -> Child:
     """Return the cluster of workers."""
     command = [sys.executable, str(base_dir / "manage.py"), "qcluster"]
-    return Child("cluster", command, environment, base_dir, signs=True)
+    return Child("cluster", command, environment, base_dir, signs=True, on_crash_loop=say_cluster_fails)
 
 
 def notifier_child(base_dir: Path, environment: Mapping[str, str]) -> Child:

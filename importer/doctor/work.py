@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from django.conf import settings
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -37,7 +38,9 @@ def belonging() -> Iterator[Fact]:
 def hosts() -> Iterator[Fact]:
     """Workers are alive, run this version, and no host went away without a word."""
     alive = live_hosts()
-    if not alive:
+    if trouble := importer_hosts.trouble_here(alive):
+        yield finding(gettext_noop("Host %(host)s: %(trouble)s"), host=settings.HOST_NAME, trouble=trouble)
+    elif not alive:
         yield finding(
             gettext_noop(
                 "No worker is alive: nothing is imported in the background. Start `python manage.py serve` "
