@@ -188,6 +188,7 @@ def _task_list(request: HttpRequest) -> dict[str, Any]:
         "cards": [card_of(each) for each in page],
         "page": page,
         "chosen": chosen,
+        "is_filtered": any(chosen.values()),
         "query": query.urlencode(),
         "workers": workers(),
     }

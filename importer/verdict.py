@@ -101,12 +101,17 @@ def verdict(
     level = "behind" if missing_days or behind or absent else "complete"
     said = Text(sentence, standing)
     if absent:
-        said = _with_absent(said if missing_days or behind else Text(_COMPLETE, standing), absent)
+        said = _with_absent(said if missing_days or behind else Text(_COMPLETE, standing), absent, known)
     return Verdict(level, said, detail, newest.text if newest.missing else None)
 
 
-def _with_absent(said: Text, absent: int) -> Text:
+def _with_absent(said: Text, absent: int, known: Sequence[Known]) -> Text:
+    """Say what was never fetched: first where it is a part of the market that counts, else behind the rest."""
     lacking = counted(absent, "%(count)s stock is not imported yet", "%(count)s stocks are not imported yet")
+    fetched = sum(each.stocks for each in known)
+    if absent > (1 - SHARE_THAT_COUNTS) * (fetched + absent):
+        values = {"absent": lacking, "day": said.values["day"]}
+        return Text(gettext_noop("%(absent)s; the others are complete until %(day)s"), values)
     return Text(gettext_noop("%(verdict)s; %(absent)s"), {"verdict": sentence_of(said), "absent": lacking})
 
 

@@ -16,6 +16,7 @@ from marketdata.models import AbsentDay, Bar, Stock
 from marketdata.stock_spans import StockSpans, day_number
 from marketdata.texts import Text, sentence
 
+_NONE_SUSPENDED = gettext_noop("%(expected)s expected, %(present)s there, %(missing)s missing")
 _TEXT = gettext_noop("%(expected)s expected, %(present)s there, %(missing)s missing; %(suspended)s suspended besides")
 
 _NOTHING = gettext_noop("No bar is expected of %(day)s: the exchange was closed, or nothing is stored yet.")
@@ -45,7 +46,7 @@ class DayFigures:
         if not self.expected:
             return Text(_NOTHING, {"day": self.day.isoformat()})
         return Text(
-            _TEXT,
+            _TEXT if self.suspended else _NONE_SUSPENDED,
             {
                 "expected": self.expected,
                 "present": self.present,

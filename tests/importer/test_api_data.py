@@ -408,7 +408,7 @@ def test_the_proof_of_a_stock_names_each_ex_date(api: Caller, moutai: Stock) -> 
 def test_a_day_says_what_is_missing(api: Caller, moutai: Stock) -> None:
     day = api.get("/days/2024-01-03").json()["data"]
     assert (day["complete"], day["expected"], day["present"], day["missing_symbols"]) == (True, 1, 1, [])
-    assert day["message"] == "1 expected, 1 there, 0 missing; 0 suspended besides"
+    assert day["message"] == "1 expected, 1 there, 0 missing"
     assert error_of(api.get("/days/2024-13-03"))[0] == 422
 
 

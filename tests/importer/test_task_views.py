@@ -166,6 +166,15 @@ def test_a_task_s_page_shows_its_failures_with_reasons(browser: Client) -> None:
     assert "Retry what failed" in page
 
 
+def test_a_filter_is_taken_off_with_one_press_and_an_empty_list_says_why_it_is_empty(browser: Client) -> None:
+    page = shown(browser, "/data/tasks/")
+    assert "There are no tasks yet." in page
+    assert "Show all" not in page
+    page = shown(browser, "/data/tasks/?kind=repair")
+    assert "No task matches." in page
+    assert '<a class="button" href="/data/tasks/">Show all</a>' in page
+
+
 def test_failures_are_filtered_by_their_reason(browser: Client) -> None:
     task = make_task(status=Status.COMPLETED, failed=2)
     fail(task, "600001.SH", code="banned")

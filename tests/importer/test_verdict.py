@@ -58,9 +58,10 @@ def test_the_sentence_says_how_the_data_stand(
 @pytest.mark.parametrize(
     ("known", "missing", "sentence"),
     [
-        ([Known(FRIDAY, 9)], 0, "Complete until 2026-11-20; 414 stocks are not imported yet"),
+        ([Known(FRIDAY, 186)], 0, "414 stocks are not imported yet; the others are complete until 2026-11-20"),
+        ([Known(FRIDAY, 99_000)], 0, "Complete until 2026-11-20; 414 stocks are not imported yet"),
         (
-            [Known(FRIDAY, 9)],
+            [Known(FRIDAY, 99_000)],
             1,
             "Complete until 2026-11-20, 1 trading day is missing; 414 stocks are not imported yet",
         ),

@@ -49,7 +49,7 @@ def test_a_stock_without_its_bar_is_named() -> None:
     stored("000001.SZ", [DAYS[0], DAYS[2]])
     found = day_completeness(DAY)
     assert (found.figures.is_complete, found.missing) == (False, ("000001.SZ",))
-    assert str(found.figures.text) == "2 expected, 1 there, 1 missing; 0 suspended besides"
+    assert str(found.figures.text) == "2 expected, 1 there, 1 missing"
 
 
 def test_a_suspended_stock_is_not_expected() -> None:
