@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -29,6 +31,8 @@ from marketdata.trading_days import trading_days
 
 # Says that a folder is an export of ours, which the next one may replace, and how its prices are adjusted.
 MANIFEST = "barvault-export.json"
+# Nobody writes any more into a half-written folder in which nothing has changed for so long.
+LEFTOVER_SECONDS = 3600
 
 _NOTHING = gettext_noop("There is no bar to export in this range. Import bars first, or ask for another range.")
 _FOREIGN_FOLDER = gettext_noop(
@@ -180,6 +184,7 @@ def _replacing(folder: Path) -> Iterator[Path]:
     """Yield a new folder beside ``folder``; put it into its place at the end, or remove it after an error."""
     mark = uuid.uuid4().hex[:8]
     partial, old = folder.with_name(f".{folder.name}.{mark}.partial"), folder.with_name(f".{folder.name}.{mark}.old")
+    _remove_leftovers(folder)
     partial.mkdir(parents=True)
     try:
         yield partial
@@ -195,6 +200,22 @@ def _replacing(folder: Path) -> Iterator[Path]:
             partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what exports into ``folder`` left behind that were killed, or lost their power.
+
+    An earlier export that was just being replaced is such a leftover too, once there is another one.
+    """
+    siblings = folder.parent.iterdir() if folder.parent.is_dir() else iter(())
+    kinds = ("partial", "old") if folder.exists() else ("partial",)
+    ours = re.compile(rf"\.{re.escape(folder.name)}\.[0-9a-f]{{8}}\.({'|'.join(kinds)})")
+    for path in [path for path in siblings if ours.fullmatch(path.name)]:
+        # It may vanish meanwhile: it was somebody's after all.
+        with suppress(FileNotFoundError):
+            changed = max(each.stat().st_mtime for each in (path, *path.glob("*")))
+            if time.time() - changed > LEFTOVER_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 from argparse import ArgumentTypeError
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any, ClassVar
 
@@ -49,6 +52,19 @@ def whole_number(text: str) -> int:
         return int(text)
     except ValueError:
         raise ArgumentTypeError(gettext("“%(text)s” is not a whole number.") % {"text": text}) from None
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """End as after Ctrl-C when the process is asked to: the display is left in order, half a file is removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _HelpFormatter(DjangoHelpFormatter):

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import getpass
-import signal
 import socket
-import threading
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -23,7 +20,7 @@ from importer.dispatch import dispatch_soon, next_pending_task
 from importer.exceptions import BadRequest, ImporterError
 from importer.hosts import live_workers
 from importer.lifecycle import get_task
-from importer.management.base import Exit, ExplainingCommand, whole_number
+from importer.management.base import Exit, ExplainingCommand, sigterm_as_ctrl_c, whole_number
 from importer.management.display import Display, Sight, display_for
 from importer.management.inline import InlineWork
 from importer.models import FINISHED, ImportTask, Kind, Status
@@ -126,7 +123,7 @@ class FollowingCommand(ExplainingCommand):
     def _follow(self, task_id: UUID) -> int:
         """Show the task until it has ended; Ctrl-C (or SIGTERM) leaves it alone."""
         try:
-            with _sigterm_as_ctrl_c(), display_for(self.stdout) as display:
+            with sigterm_as_ctrl_c(), display_for(self.stdout) as display:
                 task = Follower(task_id, display).follow()
         except KeyboardInterrupt:
             self.stdout.write(
@@ -262,16 +259,3 @@ def _task_before(task: ImportTask) -> ImportTask | None:
     running = ImportTask.objects.filter(status=Status.RUNNING).first()
     first = running or next_pending_task()
     return first if first is not None and first.pk != task.pk else None
-
-
-@contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """Leave the display in order when the process is asked to end."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

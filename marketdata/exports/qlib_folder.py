@@ -49,7 +49,8 @@ class QlibExport:
             content = np.full(last - first + 2, np.nan, dtype="<f4")
             content[0] = first
             content[places - first + 1] = values
-            content.tofile(folder / f"{name}.day.bin")
+            # Not tofile(): when the disk is full it does not say so, only how many numbers were not written.
+            (folder / f"{name}.day.bin").write_bytes(content.tobytes())
         symbol = vendor_symbol(stock.symbol, "SH600519")
         self._instruments.append(f"{symbol}\t{stock.days[0]}\t{stock.days[-1]}\n")
 

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import signal
 import tracemalloc
 from collections.abc import Sequence
 from datetime import date
@@ -9,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow
+import pyarrow.csv
 import pyarrow.parquet
 import pytest
 from django.core.management import call_command
@@ -266,6 +270,59 @@ def test_an_export_that_is_broken_off_leaves_the_earlier_one(tmp_path: Path) -> 
 
     assert (tmp_path / "out" / "600000.SH.csv").exists()
     assert leftovers(tmp_path) == []
+
+
+@pytest.mark.usefixtures("market")
+def test_what_a_killed_export_left_is_removed_by_a_later_one(tmp_path: Path) -> None:
+    names = [".out.0123abcd.partial", ".out.0123abcd.old", ".other.0123abcd.partial", ".out.notes.partial"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (0, 0))
+
+    export_bars("csv", tmp_path / "out")
+    assert sorted(leftovers(tmp_path)) == [".other.0123abcd.partial", ".out.0123abcd.old", ".out.notes.partial"]
+
+    export_bars("csv", tmp_path / "out")
+    assert sorted(leftovers(tmp_path)) == [".other.0123abcd.partial", ".out.notes.partial"]
+
+
+@pytest.mark.usefixtures("market")
+def test_an_export_into_the_same_folder_that_is_at_work_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / ".out.0123abcd.partial" / "features").mkdir(parents=True)
+    os.utime(tmp_path / ".out.0123abcd.partial", (0, 0))
+
+    export_bars("csv", tmp_path / "out")
+
+    assert leftovers(tmp_path) == [".out.0123abcd.partial"]
+
+
+@pytest.mark.usefixtures("market")
+@pytest.mark.parametrize("file_format", ["csv", "parquet", "qlib"])
+def test_a_full_disk_is_said_and_nothing_is_left(tmp_path: Path, file_format: str) -> None:
+    # A limit on the size of files stands for the full disk: writing fails in the same place.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, hard))
+    try:
+        with pytest.raises(ExportFailed, match="File too large"):
+            export_bars(file_format, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("market")
+def test_the_command_removes_what_is_half_written_when_it_is_asked_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # At the moment when the first file is written.
+    monkeypatch.setattr(pyarrow.csv, "write_csv", lambda *_arguments: os.kill(os.getpid(), signal.SIGTERM))
+
+    with pytest.raises(KeyboardInterrupt):
+        call_command("export_bars", format="csv", out=tmp_path / "out")
+
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("market")

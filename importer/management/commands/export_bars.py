@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from rich.console import Console
 from rich.progress import Progress
 
-from importer.management.base import Exit, ExplainingCommand
+from importer.management.base import Exit, ExplainingCommand, sigterm_as_ctrl_c
 from marketdata.adjusted import flag_texts, parse_adjustment
 from marketdata.adjustment import Adjust
 from marketdata.export import ExportFailed, ExportResult, export_bars
@@ -66,7 +66,8 @@ class Command(ExplainingCommand):
         if options["adjust_volume"] and options["adjust"] == Adjust.NONE:
             raise CommandError(_("--adjust-volume needs --adjust qfq, hfq or broker."), returncode=Exit.BAD_INPUT)
         try:
-            result = self._export(options)
+            with sigterm_as_ctrl_c():
+                result = self._export(options)
         except ExportFailed as error:
             raise CommandError(str(error), returncode=Exit.FAILED) from error
         for text in flag_texts(result.said.get("flags", [])):
