@@ -123,6 +123,13 @@ def bars_as_parquet(request: HttpRequest, symbol: str, query: Query[BarRange]) -
     return api_bars.served(request, bars, "parquet", lambda: api_bars.as_parquet(bars))
 
 
+@router.get("/bars/{symbol}.json", response=BARS, summary="The same with the ending of its format")
+@strict
+def bars_as_named_json(request: HttpRequest, symbol: str, query: Query[BarRange]) -> HttpResponseBase:
+    """As without ``.json``."""
+    return bars_as_json(request, symbol, query)
+
+
 @router.get("/bars/{symbol}", response=BARS, summary="A stock's daily bars")
 @strict
 def bars_as_json(request: HttpRequest, symbol: str, query: Query[BarRange]) -> HttpResponse:
@@ -176,7 +183,7 @@ def panel_as_parquet(request: HttpRequest, query: Query[PanelRange]) -> HttpResp
 
     ``incomplete=refuse`` answers 409 when one of these stocks lacks a bar that is expected of it.
     """
-    return api_panel.as_parquet(query)
+    return api_panel.as_parquet(request, query)
 
 
 def _found_by(words: str) -> Q:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from django.http import FileResponse
+from django.http import FileResponse, HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.http import quote_etag
 
-from importer.api_bars import PARQUET, check_order
+from importer.api_bars import PARQUET, check, describe, not_modified, tagged
 from importer.api_requests import PanelRange
 from marketdata.adjusted import parse_adjustment
 from marketdata.export import export_bars
@@ -17,15 +20,17 @@ from marketdata.panel_completeness import require_complete_range
 from marketdata.symbols import parse_symbols
 
 
-def as_parquet(query: PanelRange) -> FileResponse:
+def as_parquet(request: HttpRequest, query: PanelRange) -> HttpResponseBase:
     """Return the bars by symbol and date; memory holds few stocks at a time, whatever is asked for.
+
+    A 304 for who has the same file already: it is made anyhow, but not sent.
 
     Raises BadSymbol, UnknownStock, BadRequest, IncompleteDay when such a day was to be refused, ExportError when there
     is no bar, ExportFailed when the disk refuses.
     """
-    check_order(query.start, query.end)
+    check(query)
     symbols = parse_symbols(query.symbols) if query.symbols is not None else None
-    adjustment = parse_adjustment(query.adjust, query.as_of)
+    adjustment = parse_adjustment(query.adjust, query.as_of, query.adjust_volume)
     if query.incomplete == "refuse":
         require_complete_range(symbols, query.start, adjustment.last_day(query.end))
     folder = Path(tempfile.mkdtemp(prefix="barvault-panel-"))
@@ -38,14 +43,26 @@ def as_parquet(query: PanelRange) -> FileResponse:
             end=query.end,
             adjustment=adjustment,
         )
-        file = _RemovedAfterwards((folder / "panel" / "bars.parquet").open("rb"), folder)
+        path = folder / "panel" / "bars.parquet"
+        etag = quote_etag(f"panel-{_digest(path)}")
+        if (unchanged := not_modified(request, etag)) is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            return unchanged
+        size = path.stat().st_size
+        file = _RemovedAfterwards(path.open("rb"), folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    response = FileResponse(file, content_type=PARQUET, as_attachment=True, filename="panel.parquet")
-    response.headers["X-Barvault-Adjust"] = query.adjust
+    response = tagged(FileResponse(file, content_type=PARQUET, as_attachment=True, filename="panel.parquet"), etag)
+    response.headers["Content-Length"] = str(size)
     response.headers["X-Barvault-Stocks"] = str(result.stocks)
+    describe(response, result.said)
     return response
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 class _RemovedAfterwards:

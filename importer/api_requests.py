@@ -228,6 +228,7 @@ class BarRange(QueryParameters):
     end: IsoDate | Missing = None
     adjust: AdjustName = "none"
     as_of: IsoDate | Missing = None
+    adjust_volume: BoolText = False
 
 
 class PanelRange(BarRange):

@@ -232,7 +232,7 @@ class Bar(Row):
     high: float
     low: float
     close: float
-    volume: Annotated[int, Field(description="shares")]
+    volume: Annotated[int | float, Field(description="shares; with adjust_volume those of the anchor day")]
     amount: Annotated[float, Field(description="yuan")]
 
 
@@ -241,6 +241,7 @@ class Bars(Answer):
     adjust: AdjustName
     anchor: Annotated[date | None, Field(description="the day whose prices stay as traded; null when none is adjusted")]
     as_of: date | None
+    adjust_volume: bool
     notes: Annotated[list[str], Field(description="what to know about adjusted prices of this stock")]
     data: list[Bar]
     total: Count

@@ -149,14 +149,17 @@ def attributes(symbols: Sequence[str], of_stocks: Sequence[Factors], adjustment:
     """Return what a frame says about its prices (``DataFrame.attrs``; plain values, as Parquet can keep them).
 
     ``adjust``, and ``as_of`` if given. For adjusted prices ``anchor``: the day whose prices stay as traded, or a
-    mapping from symbol to day where stocks have different ones; ``flags``: what a reader has to know, a list of
-    ``symbol``, ``ex_date``, ``flag`` (put into words by ``flag_texts``).
+    mapping from symbol to day where stocks have different ones; ``adjust_volume``: true where volumes are adjusted,
+    too; ``flags``: what a reader has to know, a list of ``symbol``, ``ex_date``, ``flag`` (put into words by
+    ``flag_texts``).
     """
     said: Attributes = {"adjust": adjustment.adjust.value}
     if adjustment.as_of:
         said["as_of"] = adjustment.as_of.isoformat()
     if adjustment.adjust == Adjust.NONE:
         return said
+    if adjustment.volume:
+        said["adjust_volume"] = True
     anchors = SharedDict({symbol: _iso(each.anchor) for symbol, each in zip(symbols, of_stocks, strict=True)})
     days = set(anchors.values())
     said["anchor"] = days.pop() if len(days) == 1 else anchors or None

@@ -175,8 +175,8 @@ def test_a_search_that_makes_no_sense_is_named(api: Caller, query: dict[str, str
 def test_bars_are_as_traded_unless_asked_otherwise(api: Caller, moutai: Stock) -> None:
     content = api.get("/bars/600519").json()
     assert {name: content[name] for name in content if name != "data"} == {
-        "success": True, "symbol": "600519.SH", "adjust": "none", "anchor": None, "as_of": None, "notes": [],
-        "total": 4,
+        "success": True, "symbol": "600519.SH", "adjust": "none", "anchor": None, "as_of": None,
+        "adjust_volume": False, "notes": [], "total": 4,
     }  # fmt: skip
     assert content["data"][0] == {
         "date": "2024-01-02", "open": 10.0, "high": 10.6, "low": 9.9, "close": 10.5, "volume": 1000, "amount": 10250.0,
@@ -365,6 +365,66 @@ def test_bars_are_compressed_for_who_takes_it(api: Caller, moutai: Stock) -> Non
     assert "Content-Encoding" not in client.get(f"{API}/bars/600519.parquet")
     unchanged = Client(headers={"Host": "localhost:5000", "If-None-Match": compressed["ETag"]})
     assert unchanged.get(f"{API}/bars/600519.csv").status_code == 304
+
+
+def test_an_answer_that_says_unchanged_may_be_kept_as_long_as_the_whole_one(api: Caller, moutai: Stock) -> None:
+    whole = api.get("/bars/600519.csv")
+    unchanged = Client(headers={"Host": "localhost:5000", "If-None-Match": whole["ETag"]}).get(f"{API}/bars/600519.csv")
+    assert (unchanged["ETag"], unchanged["Cache-Control"]) == (whole["ETag"], whole["Cache-Control"])
+
+
+def test_json_may_be_asked_for_by_its_ending(api: Caller, moutai: Stock) -> None:
+    named = api.get("/bars/600519.json", adjust="qfq")
+    assert (named.content, named["ETag"]) == (
+        api.get("/bars/600519", adjust="qfq").content,
+        api.get("/bars/600519", adjust="qfq")["ETag"],
+    )
+
+
+def test_volumes_are_adjusted_where_that_is_asked_for_and_the_answer_says_so(api: Caller, moutai: Stock) -> None:
+    CorporateAction.objects.filter(stock=moutai).update(new_shares_per_share=1)
+    plain = api.get("/bars/600519", adjust="qfq").json()
+    content = api.get("/bars/600519", adjust="qfq", adjust_volume="true").json()
+    assert [row["volume"] for row in content["data"]] == [2000, 2400, 900, 1100]
+    assert (plain["adjust_volume"], content["adjust_volume"]) == (False, True)
+    as_file = api.get("/bars/600519.parquet", adjust="qfq", adjust_volume="true")
+    assert as_file["X-Barvault-Adjust-Volume"] == "true"
+    assert pd.read_parquet(io.BytesIO(as_file.content)).attrs["adjust_volume"] is True
+    panel = api.get("/panel.parquet", adjust="qfq", adjust_volume="true")
+    assert pd.read_parquet(io.BytesIO(b"".join(panel.streaming_content)))["volume"].tolist() == [2000, 2400, 900, 1100]
+
+
+@pytest.mark.parametrize("address", ["/bars/600519", "/panel.parquet"])
+def test_volumes_cannot_be_adjusted_without_prices(api: Caller, moutai: Stock, address: str) -> None:
+    assert error_of(api.get(address, adjust_volume="true")) == (422, "bad_request", "adjust_volume")
+
+
+@pytest.mark.parametrize("address", ["/bars/600519.csv", "/bars/600519.parquet", "/panel.parquet"])
+def test_a_file_says_what_is_in_doubt(api: Caller, moutai: Stock, address: str) -> None:
+    CorporateAction.objects.filter(stock=moutai).update(cash_per_share=0, previous_close=9.0)
+    response = api.get(address, adjust="qfq")
+    assert response["X-Barvault-Flags"] == "600519.SH 2024-01-04 ex_right_without_known_action"
+    assert response["X-Barvault-Anchor"] == "2024-01-05"
+    unadjusted = api.get(address)
+    assert "X-Barvault-Flags" not in unadjusted
+    for each in (response, unadjusted):
+        each.close()
+
+
+def test_who_has_the_panel_already_gets_it_again_only_when_it_changed(
+    api: Caller, moutai: Stock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    first = api.get("/panel.parquet", adjust="hfq")
+    assert int(first["Content-Length"]) == len(b"".join(first.streaming_content))
+    client = Client(headers={"Host": "localhost:5000", "If-None-Match": first["ETag"]})
+    again = client.get(f"{API}/panel.parquet?adjust=hfq")
+    assert (again.status_code, again.content, again["ETag"]) == (304, b"", first["ETag"])
+    assert list(tmp_path.iterdir()) == []
+    CorporateAction.objects.filter(stock=moutai).update(cash_per_share=0.7)
+    corrected = client.get(f"{API}/panel.parquet?adjust=hfq")
+    assert (corrected.status_code, corrected["ETag"] == first["ETag"]) == (200, False)
+    corrected.close()
 
 
 def test_a_panel_is_a_parquet_file_that_leaves_nothing_behind(
