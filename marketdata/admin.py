@@ -13,7 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy
 
-from marketdata.models import AbsentDay, Bar, CorporateAction, Stock, TradingDay
+from marketdata.models import AbsentDay, Bar, CorporateAction, IndexDay, Stock, TradingDay
 from marketdata.readonly_admin import ReadOnlyAdmin
 from marketdata.symbols import Board
 
@@ -98,6 +98,14 @@ class AbsentDayAdmin(ReadOnlyAdmin):
     list_filter = ("source",)
     list_select_related = ("stock",)
     search_fields = ("stock__symbol", "stock__name")
+    date_hierarchy = "date"
+    show_full_result_count = False
+
+
+@admin.register(IndexDay)
+class IndexDayAdmin(ReadOnlyAdmin):
+    list_display = ("index", "date", "close", "amount", "source")
+    list_filter = ("index", "source")
     date_hierarchy = "date"
     show_full_result_count = False
 

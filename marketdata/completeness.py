@@ -12,6 +12,7 @@ from django.utils.translation import gettext_noop
 
 from marketdata.bar_columns import Integers
 from marketdata.exceptions import IncompleteDay
+from marketdata.market_index import NOTHING_KNOWN, IndexAnswer, IndexVerdict
 from marketdata.models import AbsentDay, Bar, Stock
 from marketdata.stock_spans import StockSpans, day_number
 from marketdata.texts import Text, sentence
@@ -21,16 +22,22 @@ _TEXT = gettext_noop("%(expected)s expected, %(present)s there, %(missing)s miss
 
 _NOTHING = gettext_noop("No bar is expected of %(day)s: the exchange was closed, or nothing is stored yet.")
 
+_INDEX_DIFFERS = gettext_noop(
+    "%(day)s is not complete although no stock seems to be missing. %(differing)s. Run: python manage.py repair_bars "
+    "--start %(day)s --end %(day)s"
+)
+
 
 @dataclass(frozen=True)
 class DayFigures:
     """How many stocks have their bar of ``day``; how many lack it, listed and not known to be suspended; how many
-    are suspended."""
+    are suspended. ``index``: what the exchanges' indexes say, see ``index_days``; what is not known says nothing."""
 
     day: date
     present: int
     missing: int
     suspended: int
+    index: IndexVerdict = NOTHING_KNOWN
 
     @property
     def expected(self) -> int:
@@ -38,7 +45,7 @@ class DayFigures:
 
     @property
     def is_complete(self) -> bool:
-        return self.present > 0 and not self.missing
+        return self.present > 0 and not self.missing and self.index.answer != IndexAnswer.DIFFERS
 
     @property
     def text(self) -> Text:
@@ -90,8 +97,8 @@ def completeness_among(day: date, spans: StockSpans, with_bar: Integers) -> DayF
     if missing.any():
         absent = AbsentDay.objects.filter(date=day).order_by().values_list("stock_id", flat=True)
         missing &= ~np.isin(spans.ids, list(absent))
-    counts = [int(np.count_nonzero(mask)) for mask in (listed & traded, missing, lacking & ~missing)]
-    return DayFigures(day, *counts)
+    present, lost, suspended = (int(np.count_nonzero(mask)) for mask in (listed & traded, missing, lacking & ~missing))
+    return DayFigures(day, present, lost, suspended)
 
 
 def newest_figures(day: date) -> DayFigures:
@@ -116,6 +123,8 @@ def require_complete(figures: DayFigures) -> None:
     day = figures.day.isoformat()
     if not figures.expected:
         raise IncompleteDay(figures.text.msgid, **figures.text.values)
+    if figures.index.answer == IndexAnswer.DIFFERS:
+        raise IncompleteDay(_INDEX_DIFFERS, day=day, differing=sentence(figures.index.text))
     raise IncompleteDay(day=day, figures=sentence(figures.text))
 
 

@@ -101,6 +101,28 @@ class AbsentDay(models.Model):
         return f"{self.stock_id} {self.date}"
 
 
+class IndexDay(models.Model):
+    """A day of an exchange's composite index: ``close`` in points, ``amount`` (turnover) in yuan.
+
+    Kept only while the database holds the whole of that exchange, so that the two can be compared.
+    """
+
+    index = models.CharField(_("index"), max_length=9)
+    date = models.DateField(_("date"))
+    close = models.FloatField(_("close (points)"))
+    amount = models.FloatField(_("amount (yuan)"))
+    source = models.CharField(_("source"), max_length=12)
+
+    class Meta:
+        ordering: ClassVar = ["index", "date"]
+        verbose_name = _("day of an index")
+        verbose_name_plural = _("days of indexes")
+        constraints: ClassVar = [models.UniqueConstraint(fields=["date", "index"], name="one_day_per_index")]
+
+    def __str__(self) -> str:
+        return f"{self.index} {self.date}"
+
+
 class CorporateAction(models.Model):
     """What happens to a holder of one share on the ex-date: cash in yuan before tax, new shares, rights."""
 

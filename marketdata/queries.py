@@ -100,6 +100,16 @@ READ_SPANS_POSTGRESQL = _spans(_NUMBER_POSTGRESQL, "bar_count > 0")
 READ_SPANS_OF_SQLITE = _spans(_NUMBER_SQLITE, "symbol IN (SELECT value FROM json_each(%s))")
 READ_SPANS_OF_POSTGRESQL = _spans(_NUMBER_POSTGRESQL, "symbol = ANY(%s)")
 
+# --- index_days.py
+
+# What the stored bars of a day turned over, by exchange; a seek per stock. CROSS: SQLite takes the stocks first.
+READ_TURNOVERS = """
+SELECT stock.exchange, SUM(bar.amount)
+FROM marketdata_stock stock CROSS JOIN marketdata_bar bar
+WHERE stock.bar_count > 0 AND bar.stock_id = stock.id AND bar.date = %s
+GROUP BY stock.exchange
+"""
+
 # --- bars_sqlite.py
 
 # Numbers only, the day as a Julian day: they go straight into one numpy array, without a Python object per row.

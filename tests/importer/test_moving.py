@@ -22,7 +22,7 @@ from importer.hosts import Trouble, say_alive
 from importer.models import Failure, ImportTask, SnapshotPart, Status
 from importer.moving import TARGET, CannotMove, check_target, move, target_database
 from marketdata.integrity import bars_hash
-from marketdata.models import Bar, CorporateAction, Stock, TradingDay
+from marketdata.models import Bar, CorporateAction, IndexDay, Stock, TradingDay
 from marketdata.store import ensure_stocks, store_bars
 from tests.importer.command_line import give_command
 from tests.importer.factories import make_chunk, make_task
@@ -55,6 +55,7 @@ def filled() -> None:
     stock = Stock.objects.get(symbol=SYMBOLS[0])
     CorporateAction.objects.create(stock=stock, ex_date=date(2024, 6, 19), cash_per_share=0.1 + 0.2)
     TradingDay.objects.create(date=date(2027, 1, 4))
+    IndexDay.objects.create(index="000001.SH", date=date(2024, 6, 19), close=3018.05, amount=5.3e11, source="tdx")
     task = make_task(status=Status.PAUSED, message_id="%(done)s 只", message_values={"done": 3}, requested_by="页面")
     make_chunk(task, SYMBOLS, cursor=1, by_source={"sina": 1})
     make_task(status=Status.COMPLETED, retry_of=task)
