@@ -18,6 +18,7 @@ from importer.company_actions import refresh_actions
 from importer.day_work import STOCKS_AT_ONCE
 from importer.dbtime import db_now
 from importer.exceptions import LostLease
+from importer.index_update import follow_indexes
 from importer.models import Failure, ImportChunk, ImportTask, Kind, Status
 from importer.plan_update import plan_update
 from importer.planning import split
@@ -73,14 +74,15 @@ def fetch_plan(task: ImportTask, now: Callable[[], datetime] = timezone.now) -> 
     """Return the plan of a task; asks a source for its list where the database cannot tell, and saves that list.
 
     Named stocks that are all known need no list. An update or repair takes the stocks that have bars; an update of
-    the whole market may take a snapshot, and follows the exchange's calendar. An import, and an update, get corporate
-    actions, too.
+    the whole market may take a snapshot, gets the exchanges' indexes, and follows the exchange's calendar. An import,
+    and an update, get corporate actions, too.
     Raises PlanFailed or StopRequested.
     """
     request = request_of(task)
     if request.kind == Kind.UPDATE and request.symbols is None:
         sources, today = _sources(request), timezone.localdate(now())
         plan = plan_update(request, sources, now=now, say=lambda day: progress.say_snapshot(task.pk, day))
+        follow_indexes(sources, plan.exchanges, end=request.end)
         # Last: should Sina refuse, its market pages have been asked for already.
         calendar_on = today if follow_calendar(sources, today=today) else None
         return Plan(

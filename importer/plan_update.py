@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from importer.company_actions import refresh_actions
 from importer.day_work import MarketDay
 from importer.ex_rights import find_ex_rights, note_previous_closes
+from importer.index_update import large_exchanges, whole_exchanges
 from importer.rights_dates import NEAR, settle_rights
 from importer.snapshot_due import WORTH_A_SNAPSHOT
 from importer.snapshot_rows import Decision
@@ -41,6 +42,8 @@ class UpdatePlan:
     together: Sequence[str] = ()
     snapshot: dict[str, Any] | None = None
     findings: Sequence[Text] = field(default=())
+    # Those that the database holds as a whole, so that their indexes can be compared with their bars.
+    exchanges: Collection[str] = field(default=())
 
 
 def plan_update(
@@ -60,8 +63,10 @@ def plan_update(
     """
     known = standings(symbols_with_bars())
     lacking = [each for each in known.values() if _lacks(each, request.end)]
-    if len(lacking) < WORTH_A_SNAPSHOT or all(source.local for source in sources):
-        return UpdatePlan(sorted(known))
+    if all(source.local for source in sources):
+        return UpdatePlan(sorted(known), exchanges=large_exchanges(known))
+    if len(lacking) < WORTH_A_SNAPSHOT:
+        return UpdatePlan(sorted(known), exchanges=whole_exchanges((), known, end=request.end))
     moment = now()
     previous_day = previous_trading_day(request.end) or request.end
     by_one_day = sum(each.known_until >= previous_day for each in lacking)
@@ -70,7 +75,7 @@ def plan_update(
         say(request.end)
         taken = take_snapshot(shown_by, sources, known, day=request.end, previous_day=previous_day, now=now)
         return _by_snapshot(sources, taken, previous_day, simulated=shown_by[0].simulated)
-    return _one_by_one(sources, lacking, moment.astimezone(EXCHANGE_TIME).date())
+    return _one_by_one(sources, lacking, moment.astimezone(EXCHANGE_TIME).date(), request.end)
 
 
 def _by_snapshot(sources: Sequence[Source], taken: Taken, previous_day: date, *, simulated: bool) -> UpdatePlan:
@@ -106,10 +111,11 @@ def _by_snapshot(sources: Sequence[Source], taken: Taken, previous_day: date, *,
     for symbol in sorted(known):
         asked = day.decide(symbol, known[symbol]) == Decision.ASK
         (singly if asked else together).append(symbol)
-    return UpdatePlan(singly, together, day.as_parameters(), findings)
+    exchanges = whole_exchanges((row.symbol for row in taken.table.traded()), known, end=taken.day)
+    return UpdatePlan(singly, together, day.as_parameters(), findings, exchanges)
 
 
-def _one_by_one(sources: Sequence[Source], lacking: Sequence[Standing], today: date) -> UpdatePlan:
+def _one_by_one(sources: Sequence[Source], lacking: Sequence[Standing], today: date, end: date) -> UpdatePlan:
     listed = _listed_now(sources)
     # The list may have given a stock another code.
     known = symbols_with_bars()
@@ -122,7 +128,12 @@ def _one_by_one(sources: Sequence[Source], lacking: Sequence[Standing], today: d
     ]
     has_market = len(known) >= WHOLE_MARKET * sum(stock.delisted_on is None for stock in listed)
     problem = refresh_actions(sources, _newest_bar(lacking) or today, today=today)
-    return UpdatePlan(sorted([*known, *(new if has_market else ())]), findings=[problem] if problem else [])
+    trading = [stock.symbol for stock in listed if stock.delisted_on is None]
+    return UpdatePlan(
+        sorted([*known, *(new if has_market else ())]),
+        findings=[problem] if problem else [],
+        exchanges=whole_exchanges(trading, known, end=end),
+    )
 
 
 def _listed_now(sources: Sequence[Source]) -> Sequence[ListedStock]:

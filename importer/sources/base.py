@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from marketdata.actions import ListedAction
+    from marketdata.market_index import IndexDayBar
 
 BAR_COLUMNS = ("date", "open", "high", "low", "close", "volume", "amount")
 SNAPSHOT_COLUMNS = ("symbol", "name", "open", "high", "low", "close", "volume", "amount", "prev_close")
@@ -147,4 +148,16 @@ class ActionSource(Source, Protocol):
 
         ``symbols``: of these stocks only. Of a stock and ex-date there is one action.
         Raises SourceUnavailable, Banned or BadData.
+        """
+
+
+@runtime_checkable
+class IndexSource(Source, Protocol):
+    """A source that knows the composite indexes of the exchanges."""
+
+    def index_days(self, index: str, start: date, end: date) -> Sequence[IndexDayBar]:
+        """Return the days of ``index`` (``000001.SH``, ``399106.SZ``) with start <= day <= end, oldest first.
+
+        One request. An empty answer says that the source has none of them.
+        Raises SourceUnavailable, Banned, BadData or UnknownSymbol.
         """

@@ -7,7 +7,7 @@ count in 0.001 yuan; they are not imported.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import ClassVar
@@ -20,6 +20,7 @@ from importer.exceptions import BadRequest
 from importer.sources.base import BadData, ListedStock, SourceUnavailable, UnknownSymbol
 from importer.sources.compact_dates import dates_of_numbers, outside
 from importer.sources.labels import label_of
+from marketdata.market_index import IndexDayBar
 from marketdata.symbols import board_of, share_symbol, vendor_symbol
 from marketdata.texts import word
 
@@ -105,6 +106,15 @@ class Tdx:
             file=file_name,
             path=str(self.path),
         )
+
+    def index_days(self, index: str, start: date, end: date) -> Sequence[IndexDayBar]:
+        """Return days of an index from its file, see ``IndexSource.index_days``; none where there is no such file."""
+        try:
+            bars = self.daily_bars(index, start, end)
+        except UnknownSymbol:
+            return []
+        rows = zip(bars["date"].dt.date, bars["close"].tolist(), bars["amount"].tolist(), strict=True)
+        return [IndexDayBar(day, close, amount) for day, close, amount in rows]
 
     def _symbols(self) -> Iterator[str]:
         for folder in self._folders:

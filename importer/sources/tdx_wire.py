@@ -37,6 +37,8 @@ DAILY = 9
 # More rows a server does not send.
 BARS_AT_ONCE = 800
 LIST_AT_ONCE = 1000
+# Rows of an index end with two more numbers: how many of its stocks rose, and fell.
+INDEX_BESIDE = 4
 COMPOSITE = (1, "000001")
 
 PREFIX = bytes.fromhex("b1cb7400")
@@ -103,6 +105,15 @@ def daily_bars(
     return bars
 
 
+def index_bars(line: Line, market: int, code: str, count: int, bounds: Bounds) -> Bars:
+    """Return the newest ``count`` days of an index, in their order."""
+    body = _rows_of(_exchange(line, _bars_command(market, code, 0, count), bounds), line)
+    try:
+        return read_bars(body, beside=INDEX_BESIDE)
+    except (struct.error, LookupError, OverflowError) as error:
+        raise unavailable(NAME, _DAMAGED) from error
+
+
 def security_count(line: Line, market: int, bounds: Bounds) -> int:
     command = GetSecurityCountCmd(None)
     command.setParams(market)
@@ -129,8 +140,10 @@ def ex_rights(line: Line, market: int, code: str, bounds: Bounds) -> tuple[str, 
         raise unavailable(NAME, _DAMAGED) from error
 
 
-def read_bars(body: bytes) -> Bars:
+def read_bars(body: bytes, *, beside: int = 0) -> Bars:
     """Read the rows of an answer; raises struct.error or LookupError when it ends too early, and OverflowError.
+
+    ``beside``: so many bytes follow the numbers of each row that are not read.
 
     ``tdxpy`` reads volumes and amounts as a float that it takes apart by itself, and is wrong for numbers between 2
     and 128 (10 becomes 520). They are plain IEEE floats.
@@ -146,7 +159,7 @@ def read_bars(body: bytes) -> Bars:
         high, at = get_price(body, at)
         low, at = get_price(body, at)
         volume, amount = struct.unpack_from("<ff", body, at)
-        at += 8
+        at += 8 + beside
         opened += base
         base = opened + closed
         prices.append((opened, opened + high, opened + low, base))

@@ -30,6 +30,7 @@ from importer.sources.tdx_wire import BARS_AT_ONCE, MARKETS, NAME, Bars
 from importer.sources.units import shares_factor
 from marketdata.actions import ListedAction
 from marketdata.adjustment import Action
+from marketdata.market_index import IndexDayBar
 from marketdata.symbols import board_of, share_symbol, vendor_symbol
 from marketdata.texts import word
 from marketdata.trading_days import EXCHANGE_TIME, trading_days
@@ -107,6 +108,19 @@ class TdxQuotes:
             if symbol[-2:] in MARKETS
             for action in _actions(symbol)
             if action.ex_date >= since
+        ]
+
+    def index_days(self, index: str, start: date, end: date) -> Sequence[IndexDayBar]:
+        """Return days of an index, see ``IndexSource.index_days``. Raises what the gate raises."""
+        code, market, count = index[:6], MARKETS[index[-2:]], min(_days_since(start) or BARS_AT_ONCE, BARS_AT_ONCE)
+        bars = _ask(lambda line, bounds: tdx_wire.index_bars(line, market, code, count, bounds), end)
+        kept = np.flatnonzero((bars.days >= _number(start)) & (bars.days <= _number(end)))
+        closes = bars.prices[:, 3] / MILLS_PER_YUAN
+        days = dates_of_numbers(bars.days[kept]).tolist()
+        return [
+            IndexDayBar(day, float(closes[row]), float(bars.amounts[row]))
+            for day, row in zip(days, kept, strict=True)
+            if day is not None
         ]
 
 

@@ -13,12 +13,16 @@ from django.db.models import Count
 from importer import run_import, stopping
 from importer.invariants import violations
 from importer.models import Failure, ImportTask, Kind, SnapshotPart, Status
-from marketdata.models import Bar, CorporateAction, Stock
+from marketdata.completeness import DayFigures, newest_figures
+from marketdata.index_days import with_index
+from marketdata.market_index import IndexAnswer
+from marketdata.models import Bar, CorporateAction, IndexDay, Stock
 from marketdata.store import bars_hash, delete_bars, ensure_stocks, store_bars, verify_summaries
 from marketdata.trading_days import previous_trading_day
 from tests.importer.simulated_clock import at
 from tests.sources.conftest import led_to
 from tests.sources.standin import StandIn, running_standin
+from tests.sources.standin.bars import INDEXES
 from tests.sources.standin.datacenter_pages import PAYS_TODAY, SURPRISE
 
 # AKShare sleeps about a second before each page but the first of an exchange.
@@ -93,8 +97,9 @@ def test_an_update_is_a_few_requests_and_ends_with_the_bars_that_are_true(standi
     assert (task.status, task.failed) == (Status.COMPLETED, 0)
     assert len(standin.arrivals("82.push2.eastmoney.com")) == PAGES
     asked = [arrival.symbol for arrival in standin.arrivals("push2his.eastmoney.com")]
-    assert len(asked) == 4
+    assert len(asked) == 6
     assert SURPRISE in asked, "three probes, and the ex-right that nothing explains"
+    assert set(INDEXES) < set(asked), "and the two indexes"
     assert 0 < len(standin.arrivals("datacenter-web.eastmoney.com")) < 20
     assert task.rows_written == bars_of_the_day() == STOCKS
     by_day = bars_hash()
@@ -123,7 +128,7 @@ def test_a_page_that_fails_once_costs_another_turn_of_its_part(standin: StandIn)
     task = update()
     assert (task.status, task.failed) == (Status.COMPLETED, 0)
     assert not Failure.objects.filter(task=task, code="task").exists()
-    assert len(standin.arrivals("push2his.eastmoney.com")) == 4
+    assert len(standin.arrivals("push2his.eastmoney.com")) == 6
     assert len(standin.arrivals("82.push2.eastmoney.com")) == PAGES + 2, "Shenzhen's first page twice, and the failure"
 
 
@@ -173,3 +178,52 @@ def test_a_site_that_still_shows_the_day_before_is_asked_again_another_time(stan
     assert all("it is not of today" in reason for reason in said)
     assert bars_hash() == before
     assert not Stock.objects.filter(covered_until__gt=DAY).exists(), "nothing says that Monday has no bars"
+
+
+def the_day() -> DayFigures:
+    return with_index(newest_figures(DAY))
+
+
+def lose_bars(share: float, exchange: str) -> None:
+    """Delete the day's bars of a share of an exchange's stocks, and leave them as if they were suspended."""
+    stocks = list(Stock.objects.filter(exchange=exchange, last_bar=DAY).order_by("symbol"))
+    for stock in stocks[: int(share * len(stocks))]:
+        Bar.objects.filter(stock=stock, date=DAY).delete()
+        Stock.objects.filter(pk=stock.pk).update(last_bar=BEFORE, bar_count=stock.bar_count - 1)
+
+
+def test_an_update_gets_the_indexes_and_they_agree_with_the_bars(standin: StandIn) -> None:
+    update()
+    assert the_day().index.answer == IndexAnswer.AGREES
+    assert {each.exchange for each in the_day().index.turnovers} == {"SH", "SZ"}
+    assert the_day().is_complete
+    assert set(IndexDay.objects.values_list("date", "source")) == {(DAY, "eastmoney")}
+
+
+def test_bars_that_got_lost_make_the_day_incomplete_though_nobody_seems_to_be_missing(standin: StandIn) -> None:
+    update()
+    lose_bars(0.1, "SZ")
+    found = the_day()
+    assert (found.missing, found.index.answer, found.is_complete) == (0, IndexAnswer.DIFFERS, False)
+    assert [each.exchange for each in found.index.differing] == ["SZ"]
+
+
+def test_an_index_that_is_not_to_be_had_costs_nothing_and_is_unknown(
+    standin: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    for index in INDEXES:
+        standin.fault("502", path="kline", symbol=index)
+    task = update()
+    assert (task.status, task.failed, task.rows_written) == (Status.COMPLETED, 0, STOCKS)
+    assert not Failure.objects.filter(task=task, code="task").exists()
+    assert "no source has the indexes of 2026-11-20" in caplog.text
+    assert (the_day().index.answer, the_day().is_complete) == (IndexAnswer.UNKNOWN, True)
+
+
+def test_who_holds_a_part_of_the_market_is_not_compared_with_its_index(standin: StandIn) -> None:
+    few = list(Stock.objects.filter(exchange="SZ").order_by("symbol"))[::4]
+    for stock in few:
+        delete_bars(stock.pk)
+    Stock.objects.filter(pk__in=[stock.pk for stock in few]).delete()
+    update()
+    assert [each.symbol for each in standin.arrivals(path="kline") if each.symbol in INDEXES] == ["000001.SH"]

@@ -26,6 +26,7 @@ from importer.sources.labels import label_of
 from importer.sources.rows import Precision
 from importer.sources.units import shares_factor
 from marketdata.actions import ListedAction
+from marketdata.market_index import IndexDayBar
 from marketdata.symbols import Board, board_of, vendor_symbol
 
 __all__ = ["SHARES_PER_LOT", "Eastmoney"]
@@ -84,6 +85,22 @@ class Eastmoney:
         """
         wanted = [part] if part else self.snapshot_parts
         return pd.concat([market_part(self.name, day, each) for each in wanted], ignore_index=True)
+
+    def index_days(self, index: str, start: date, end: date) -> Sequence[IndexDayBar]:
+        """Return days of an index, see ``IndexSource.index_days``. Raises what ``asking`` raises, and BadData."""
+        with asking(self.name, index) as passage:
+            answer = akshare.stock_zh_index_daily_em(
+                symbol=f"{index[-2:].lower()}{index[:6]}",
+                start_date=f"{start:%Y%m%d}",
+                end_date=f"{end:%Y%m%d}",
+            )
+        _check_code(passage, index[:6], index)
+        if answer.empty:
+            return []
+        require_columns(answer, ["date", "close", "amount"], self.name, index)
+        days = pd.to_datetime(answer["date"], errors="coerce")
+        rows = zip(days, answer["close"], answer["amount"], strict=True)
+        return [IndexDayBar(day.date(), float(close), float(amount)) for day, close, amount in rows if not pd.isna(day)]
 
     def market_actions(self, since: date, *, today: date, symbols: Sequence[str] | None = None) -> list[ListedAction]:
         """Return corporate actions, see ``ActionSource.market_actions``; from the data centre, another host."""

@@ -35,6 +35,9 @@ NEWLY_LISTED = {"301999.SZ": date(2026, 9, 1), "603999.SH": date(2026, 10, 12)}
 DELISTED = {"600001.SH": date(2023, 5, 10), "000003.SZ": date(2022, 6, 20), "000024.SZ": date(2021, 3, 1)}
 # Each is suspended on these sessions, both included.
 SUSPENDED = {"000002.SZ": (date(2024, 3, 4), date(2024, 3, 15))}
+# The composite indexes, and how many days of them are served to who names no first one.
+INDEXES = ("000001.SH", "399106.SZ")
+INDEX_DAYS = 60
 # On the lists of the exchanges, but no A-shares.
 B_SHARES = ("900901.SH", "200002.SZ")
 
@@ -84,6 +87,20 @@ class Market:
         first = bisect_left(days, start) if start else 0
         last = bisect_right(days, min(end or self.until, self.until))
         return bars[first:last]
+
+    def index_bars(self, index: str, start: date | None = None, end: date | None = None) -> Sequence[StandInBar]:
+        """Return the days of an index: points in hundredths, and what all stocks of its exchange turned over.
+
+        B shares make it a little more.
+        """
+        days = sessions()
+        first = bisect_left(days, start) if start else max(0, bisect_right(days, self.until) - INDEX_DAYS)
+        wanted = days[first : bisect_right(days, min(end or self.until, self.until))]
+        turnovers = _turnovers(self, index[-2:], wanted[0], wanted[-1]) if wanted else {}
+        return [
+            StandInBar(day, 300_000, 301_000, 299_000, 300_500, 4_000_000_00, round(1.002 * turnovers.get(day, 0.0)))
+            for day in wanted
+        ]
 
     def _made_up(self, symbol: str) -> Sequence[StandInBar]:
         return _made_up_bars(symbol, self.listed_on(symbol), min(DELISTED.get(symbol, self.until), self.until))
@@ -150,6 +167,15 @@ def _made_up_bars(symbol: str, first: date, last: date) -> Sequence[StandInBar]:
         StandInBar(day, int(o), int(h), int(lo), int(c), int(v), float(round(int(v) * a / 100)))
         for day, o, h, lo, c, v, a in zip(days, opened, high, low, close, volume, average, strict=True)
     ]
+
+
+@lru_cache(maxsize=16)
+def _turnovers(market: Market, exchange: str, first: date, last: date) -> dict[date, float]:
+    found: dict[date, float] = {}
+    for symbol in market.listed():
+        for bar in market.bars(symbol, first, last) if symbol.endswith(exchange) else ():
+            found[bar.day] = found.get(bar.day, 0.0) + bar.amount
+    return found
 
 
 @lru_cache(maxsize=4)

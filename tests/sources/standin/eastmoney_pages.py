@@ -6,7 +6,7 @@ import json
 from datetime import date
 from typing import Any
 
-from tests.sources.standin.bars import StandInBar
+from tests.sources.standin.bars import INDEXES, StandInBar
 from tests.sources.standin.data_faults import NOT_A_NUMBER, faulty_bars
 from tests.sources.standin.datacenter_pages import reference
 from tests.sources.standin.requests_seen import Answer, Page
@@ -19,13 +19,23 @@ _FIELDS = [f"f{number}" for number in (*range(1, 19), *range(20, 26), 62, 115, 1
 
 
 def kline(page: Page) -> Answer:
-    """Volumes in lots, amounts in yuan. An unknown code is ``data: null``, a range without bars an empty list."""
+    """A stock, or an index. Volumes in lots, amounts in yuan.
+
+    An unknown code is ``data: null``, a range without bars an empty list.
+    """
     symbol, form = page.seen.symbol, page.seen.form
-    if symbol not in page.market.symbols() or "null" in page.faults:
+    is_index = symbol in INDEXES
+    if (symbol not in page.market.symbols() and not is_index) or "null" in page.faults:
         return _json({"rc": 100, "rt": 17, "svr": 1, "lt": 1, "full": 0, "dlmkts": "", "data": None})
     start, end = (_compact_date(form[name]) for name in ("beg", "end"))
-    bars = faulty_bars(page.market, symbol, start, end, page.faults)
+    if is_index:
+        bars = page.market.index_bars(symbol, start, end)
+    else:
+        bars = faulty_bars(page.market, symbol, start, end, page.faults)
     lines = [_line(bar) for bar in bars]
+    if is_index:
+        # The columns that were asked for.
+        lines = [",".join(line.split(",")[: len(form["fields2"].split(","))]) for line in lines]
     if "changed_columns" in page.faults:
         lines = [f"{line},1.00" for line in lines]
     data = {

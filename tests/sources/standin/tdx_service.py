@@ -6,7 +6,7 @@ import struct
 import zlib
 from collections.abc import Callable, Collection, Sequence
 
-from tests.sources.standin.bars import B_SHARES, StandInBar
+from tests.sources.standin.bars import B_SHARES, INDEXES, StandInBar
 from tests.sources.standin.data_faults import NOT_A_NUMBER, faulty_bars
 from tests.sources.standin.datacenter_pages import RIGHTS, RIGHTS_EX_DATE, distributions
 from tests.sources.standin.dialogue import Asked, Dialogue
@@ -40,7 +40,7 @@ class TdxDialogue(Dialogue):
             values = struct.unpack_from("<H", data)
         elif method == 0x0450:
             values = struct.unpack_from("<HH", data)
-        path = "index" if symbol == "000001.SH" else _PATHS[method]
+        path = "index" if symbol in INDEXES and method == 0x052D else _PATHS[method]
         return Asked(path, symbol, (number, method, *values))
 
     def answer(self, asked: Asked, faults: Collection[str]) -> bytes:
@@ -64,9 +64,10 @@ class TdxDialogue(Dialogue):
         return bytes(68) + "行情主站".encode("gbk") + bytes(113)
 
     def _index(self, asked: Asked, values: Sequence[int], faults: Collection[str]) -> bytes:
-        day = self.market.until
-        # Rows of an index have four bytes more than those of a stock.
-        return _bars([StandInBar(day, 300000, 301000, 299000, 300500, 4_000_000_00, 4e11)]) + bytes(4)
+        _, start, count = values
+        bars = self.market.index_bars(asked.symbol)
+        last = len(bars) - start
+        return _bars(bars[max(0, last - min(count, MOST_BARS)) : max(0, last)], beside=bytes(4))
 
     def _bars(self, asked: Asked, values: Sequence[int], faults: Collection[str]) -> bytes:
         category, start, count = values
@@ -123,7 +124,8 @@ class TdxDialogue(Dialogue):
         return [(f"{first + number:06d}", "指数") for number in range(_OTHERS)] + codes
 
 
-def _bars(bars: Sequence[StandInBar]) -> bytes:
+def _bars(bars: Sequence[StandInBar], *, beside: bytes = b"") -> bytes:
+    """Rows of an index have four bytes more than those of a stock."""
     rows, base = [], 0
     for bar in bars:
         opened = bar.open * 10
@@ -132,7 +134,7 @@ def _bars(bars: Sequence[StandInBar]) -> bytes:
         row += b"".join(_price(each) for each in (opened - base, closed - opened, bar.high * 10 - opened))
         row += _price(bar.low * 10 - opened)
         volume = float("nan") if bar.close == NOT_A_NUMBER else bar.volume // 100
-        rows.append(row + struct.pack("<ff", volume, bar.amount))
+        rows.append(row + struct.pack("<ff", volume, bar.amount) + beside)
         base = closed
     return struct.pack("<H", len(bars)) + b"".join(rows)
 
