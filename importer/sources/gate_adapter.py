@@ -23,7 +23,6 @@ from django.utils.translation import gettext_noop
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.utils import default_user_agent, select_proxy
 from urllib3 import PoolManager
-from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
@@ -31,6 +30,7 @@ from importer import pacing
 from importer.sources import network
 from importer.sources.base import SourceUnavailable
 from importer.sources.bounds import BoundedSocket, Bounds, OutOfTime, current_bounds
+from importer.sources.connecting import CONNECT_LIMIT, RacingConnection
 from importer.sources.gate import StaleConnection, one_request
 from importer.sources.gate_signs import (
     TRANSPORT_ERRORS,
@@ -56,7 +56,6 @@ _SOURCE_OF_DOMAIN = {
     "szse.cn": "exchanges",
     "bse.cn": "exchanges",
 }
-CONNECT_LIMIT = 5.0
 LARGEST_ANSWER = 32_000_000
 SHORT_ANSWER = 65_536
 # requests alone would follow thirty of them, each of them an answer.
@@ -107,7 +106,7 @@ def source_of_host(host: str) -> str | None:
     )
 
 
-class _Connection(HTTPSConnection):
+class _Connection(RacingConnection):
     def request(self, *args: Any, **kwargs: Any) -> None:
         bounds = current_bounds()
         if bounds is not None:

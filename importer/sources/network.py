@@ -16,17 +16,19 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from http.client import HTTPException, HTTPSConnection
+from http.client import HTTPException
 from queue import Empty, SimpleQueue
 from urllib.parse import unquote, urlsplit
 
 import requests
+import urllib3
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 
 from importer.dbtime import db_now
 from importer.exceptions import StopRequested
 from importer.outages import OutageLog
 from importer.sources.base import NetworkDown, SourceError
+from importer.sources.connecting import RacingConnection
 
 logger = logging.getLogger(__name__)
 
@@ -140,19 +142,19 @@ def _opens(host: str) -> bool:
             connection.connect()
         finally:
             connection.close()
-    except (OSError, ValueError, HTTPException) as error:
+    except (OSError, ValueError, HTTPException, urllib3.exceptions.HTTPError) as error:
         logger.debug("%s does not open: %s", host, error)
         return False
     return True
 
 
-def _connection(host: str, proxy: str | None, trust: ssl.SSLContext) -> HTTPSConnection:
+def _connection(host: str, proxy: str | None, trust: ssl.SSLContext) -> RacingConnection:
     if proxy is None:
-        return HTTPSConnection(host, timeout=PATIENCE, context=trust)
+        return RacingConnection(host, timeout=PATIENCE, ssl_context=trust)
     parts = urlsplit(proxy if "//" in proxy else f"http://{proxy}")
     if not parts.hostname:
         raise ValueError(f"the proxy {parts.scheme} has no host")
-    connection = HTTPSConnection(parts.hostname, parts.port or 80, timeout=PATIENCE, context=trust)
+    connection = RacingConnection(parts.hostname, parts.port or 80, timeout=PATIENCE, ssl_context=trust)
     headers = {}
     if parts.username:
         secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"

@@ -17,10 +17,10 @@ from datetime import date
 from typing import cast
 
 from importer.sources.bounds import LOOK_EVERY, Bounds, BrokenOff, current_bounds
+from importer.sources.connecting import CONNECT_LIMIT, connected_socket
 from importer.sources.gate import StaleConnection
 from importer.sources.gate_signs import was_reset
 
-CONNECT_LIMIT = 5.0
 # A server that hears nothing for a while hangs up: better a new connection than a request that meets a closed one.
 LONGEST_IDLE = 40.0
 _CHUNK = 65536
@@ -100,7 +100,7 @@ class Line:
 
 def connect(host: str, port: int) -> Line:
     """Return a new connection, within the bounds of the request that needs it. Raises OSError or OutOfTime."""
-    return Line(socket.create_connection((host, port), timeout=min(CONNECT_LIMIT, _seconds_left())), host, port)
+    return Line(connected_socket(host, port), host, port)
 
 
 def connect_to_any(addresses: Sequence[tuple[str, int]], at_once: int = 4, patience: float = 1.5) -> Line:
