@@ -30,6 +30,12 @@ def log_time(moment: datetime) -> str:
     return f"{timezone.localtime(moment):%Y-%m-%d %H:%M:%S}"
 
 
+def in_english(what: object) -> str:
+    """Return what a log line says of ``what`` (an error, a Text), whatever language the process speaks."""
+    with translation.override("en"):
+        return str(what)
+
+
 class TaskFilter(logging.Filter):
     """Gives each record its task: ``task`` (the id, or ''), and ``about`` for the text format."""
 

@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Callable
 
+from config.log_lines import in_english
+
 _REPEAT_AFTER = 60.0
 
 
@@ -26,9 +28,8 @@ class OutageLog:
         elif now - self._logged < _REPEAT_AFTER:
             return
         self._logged = now
-        self._logger.warning(
-            "%s: %s. Trying again.", self._subject, str(error).strip().rstrip(".。") or type(error).__name__
-        )
+        said = in_english(error).strip().rstrip(".") or type(error).__name__
+        self._logger.warning("%s: %s. Trying again.", self._subject, said)
 
     def worked(self) -> None:
         if self._began is not None:

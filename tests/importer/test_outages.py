@@ -5,9 +5,12 @@ import logging
 from itertools import count
 
 import pytest
+from django.utils import translation
 
 from importer.cluster_orm import WatchedOrm
 from importer.outages import OutageLog
+from importer.sources.base import SourceUnavailable
+from marketdata.texts import word
 
 
 @pytest.fixture
@@ -24,6 +27,14 @@ def test_a_long_outage_is_two_lines(outage: OutageLog, caplog: pytest.LogCapture
     assert len(caplog.messages) == 2
     assert caplog.messages[0] == "The queue: nobody there. Trying again."
     assert "works again" in caplog.messages[1]
+
+
+def test_the_error_is_told_in_english_whatever_language_the_process_speaks(
+    outage: OutageLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    with translation.override("zh-hans"):
+        outage.failed(SourceUnavailable(source=word("Sina"), detail="timeout"))
+    assert caplog.messages == ["The queue: Sina did not answer (timeout). Trying again."]
 
 
 def test_a_very_long_one_is_told_again(caplog: pytest.LogCaptureFixture) -> None:
