@@ -79,12 +79,19 @@ def title_text(schedule: TaskSchedule) -> Text:
 
 def note_text(rule: Rule, order: Order) -> Text | None:
     """Return what somebody should know who plans this; None when there is nothing."""
-    if rule.when in (When.TRADING_DAY, When.WEEKLY) and order.kind == Kind.UPDATE and (rule.at or time()) < FINAL_FROM:
+    at = _time_of_cron(rule.cron) if rule.when == When.CRON else rule.at
+    if rule.when != When.ONCE and order.kind == Kind.UPDATE and at is not None and at < FINAL_FROM:
         return Text(
             gettext_noop("Bars of a day are final from 16:00 on: a run at %(time)s brings those of the day before."),
-            {"time": f"{rule.at:%H:%M}"},
+            {"time": f"{at:%H:%M}"},
         )
     return None
+
+
+def _time_of_cron(cron: str) -> time | None:
+    """Return the time of day of an expression that names one; None for several."""
+    minute, hour = cron.split()[:2]
+    return time(int(hour), int(minute)) if minute.isdecimal() and hour.isdecimal() else None
 
 
 def upcoming(schedule: TaskSchedule, now: datetime, calendar: Calendar, *, workers: int) -> Upcoming:
