@@ -106,14 +106,15 @@ def _source_line(name: str, state: SourceStatus | None) -> SourceLine:
     if state is None:
         return SourceLine(label, [Text(gettext_noop("not asked yet"))], Text(""), "")
     tone = {Breaker.OPEN: "warn", Breaker.CLOSED: "ok"}.get(Breaker(state.breaker), "")
-    rest_is_over = state.breaker == Breaker.OPEN and state.next_try is None
+    # Also of a probe that nobody has sent: whoever had it ended.
+    rest_is_over = state.breaker != Breaker.CLOSED and state.next_try is None
     word_ = gettext_noop("to be tried again") if rest_is_over else _BREAKERS[Breaker(state.breaker)]
     return SourceLine(label, _words(state), Text(word_), tone)
 
 
 def _words(state: SourceStatus) -> list[Text]:
     if state.next_try is not None or state.breaker != Breaker.CLOSED:
-        return [state.reason]
+        return [state.reason] if state.said is None else [state.reason, state.said]
     if not state.requests_today:
         return [Text(gettext_noop("no requests today"))]
     today = counted(state.requests_today, "%(count)s request today", "%(count)s requests today")

@@ -44,7 +44,8 @@ class TestSources:
         ("breaker", "state"), [(Breaker.OPEN, "resting"), (Breaker.HALF_OPEN, "being tried again")]
     )
     def test_one_that_refused_says_why(self, breaker: str, state: str) -> None:
-        asked(breaker=breaker, reason_id="It refused.", open_until=timezone.now() + timedelta(minutes=5))
+        soon = timezone.now() + timedelta(seconds=20)
+        asked(breaker=breaker, reason_id="It refused.", open_until=soon, probe_until=soon)
         assert words_of("sina")[0][1:3] == (["It refused."], state)
 
     def test_one_that_has_rested_is_tried_again_with_the_next_request(self) -> None:
@@ -54,8 +55,20 @@ class TestSources:
         pacing.report_trouble("sina", Banned(source="sina", detail="429", retry_after=600))
         SourceState.objects.update(open_until=timezone.now() - timedelta(seconds=1))
         ((_, words, state, _),) = words_of("sina")
-        assert words == ["Sina asked to be left alone for a while; the next request tries it again"]
+        assert words[0] == "Sina asked to be left alone for a while; the next request tries it again"
         assert state == "to be tried again"
+
+    def test_one_that_rests_has_what_it_said_last(self) -> None:
+        from importer import pacing
+        from importer.sources.base import Banned
+
+        pacing.report_trouble("sina", Banned(source="Sina", detail="429", retry_after=600))
+        assert words_of("sina")[0][1][1:] == ["Sina refuses requests from this address (429)."]
+
+    def test_one_whose_probe_nobody_has_sent_is_not_being_tried(self) -> None:
+        long_ago = timezone.now() - timedelta(minutes=5)
+        asked(breaker=Breaker.HALF_OPEN, reason_id="It refused.", probe_until=long_ago)
+        assert words_of("sina")[0][2] == "to be tried again"
 
     def test_one_that_was_never_asked_has_no_state(self) -> None:
         assert words_of("sina") == [("Sina", ["not asked yet"], "", "")]
