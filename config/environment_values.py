@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from datetime import datetime, time
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,29 @@ class EnvironmentValues(environ.Env):  # type: ignore[misc]
         except ValueError as error:
             kinds = {int: "a whole number", float: "a number"}
             raise _not_readable(var, kinds.get(cast, "what it should be")) from error
+
+    def read_file(self, path: Path) -> None:
+        """Take settings from the lines of a file, where there is one; what the environment names already stays.
+
+        Spaces around ``=`` do not count. Raises ImproperlyConfigured for a line that is no setting, without showing
+        it: it may hold a password.
+        """
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except FileNotFoundError:
+            return
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8"
+            raise ImproperlyConfigured(f"The settings in {path} cannot be read ({reason}).") from error
+        kept = []
+        for number, line in enumerate(lines, start=1):
+            if not line.strip() or line.lstrip().startswith("#"):
+                continue
+            setting = re.fullmatch(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*", line, re.ASCII)
+            if setting is None:
+                raise ImproperlyConfigured(f"Line {number} of {path} is no setting: write NAME=value.")
+            kept.append(f"{setting[1]}={setting[2]}")
+        self.read_env(StringIO("\n".join(kept)))
 
     def numbers(self, var: str) -> dict[str, float]:
         """Return a list such as ``sina=0.5,tencent=0.3`` by name; empty when the variable is not set."""

@@ -16,7 +16,7 @@ from config.secret_key import read_or_create_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = EnvironmentValues()
-env.read_env(env.str("BARVAULT_ENV_FILE", default=str(BASE_DIR / ".env")))
+env.read_file(Path(env.str("BARVAULT_ENV_FILE", default=str(BASE_DIR / ".env"))))
 
 DEMO = env.bool("BARVAULT_DEMO", default=False)
 VAR_DIR = make_folder(BASE_DIR / env.str("BARVAULT_VAR_DIR", default="var"))

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.conf import settings
@@ -89,3 +89,34 @@ def test_a_command_that_cannot_start_says_why_in_one_sentence(tmp_path: Path) ->
     shown = Installation(tmp_path).manage("doctor", check=False, BARVAULT_PORT="five thousand")
     assert (shown.returncode, shown.stdout, shown.stderr.count("\n")) == (2, "", 1)
     assert shown.stderr.startswith("BARVAULT_PORT is not a whole number.")
+
+
+class OfFile(EnvironmentValues):
+    ENVIRON: ClassVar[dict[str, str]] = {}
+
+
+def read_from(tmp_path: Path, text: str) -> EnvironmentValues:
+    OfFile.ENVIRON = {"NAMED": "by the environment"}
+    (tmp_path / ".env").write_text(text)
+    env = OfFile()
+    env.read_file(tmp_path / ".env")
+    return env
+
+
+def test_a_file_of_settings_is_read_with_spaces_quotes_and_comments(tmp_path: Path) -> None:
+    env = read_from(tmp_path, "# ours\n\nexport PORT = 5001\nWORDS='a b'\nMAIL=mailtos://a:b%40c@d?to=e f\n")
+    assert (env.int("PORT"), env.str("WORDS"), env.str("MAIL")) == (5001, "a b", "mailtos://a:b%40c@d?to=e f")
+
+
+def test_what_the_environment_names_stays(tmp_path: Path) -> None:
+    assert read_from(tmp_path, "NAMED=by the file").str("NAMED") == "by the environment"
+
+
+def test_a_line_that_is_no_setting_is_named_by_its_number_and_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        read_from(tmp_path, "PORT=5001\nmailtos://you:secret@qq.com\n")
+    assert str(refusal.value) == f"Line 2 of {tmp_path / '.env'} is no setting: write NAME=value."
+
+
+def test_no_file_of_settings_is_no_error(tmp_path: Path) -> None:
+    OfFile().read_file(tmp_path / ".env")
