@@ -459,3 +459,9 @@ def test_a_page_of_an_error_needs_no_database(django_assert_num_queries: Callabl
         page = refusal_page(403, "No.").content.decode()
     assert "/static/barvault.css" in page
     assert "<h1>No.</h1>" in page
+
+
+def test_the_description_of_the_api_names_its_language_and_leads_back_to_the_pages(browser: Client) -> None:
+    page = shown(browser, "/api/docs")
+    assert '<html lang="en">' in page
+    assert '<a href="/data/"' in page
