@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.db.models import Q
@@ -33,6 +34,7 @@ from importer.status import active_task, data_status, space
 from importer.task_requests import build_request
 from marketdata.completeness import day_completeness, newest_figures, require_complete
 from marketdata.exceptions import BadSymbol
+from marketdata.index_days import recently_with_index, with_index
 from marketdata.models import Stock
 from marketdata.origin import current_origin
 from marketdata.proof import prove
@@ -64,7 +66,7 @@ def show_status(request: HttpRequest) -> HttpResponse:
         "first_date": stored.first_date.isoformat() if stored.first_date else None,
         "last_date": stored.last_date.isoformat() if stored.last_date else None,
         "newest_finished_day": stored.newest_finished_day.isoformat(),
-        "newest_day": figures_row(newest_figures(stored.newest_finished_day)),
+        "newest_day": figures_row(recently_with_index(newest_figures(stored.newest_finished_day))),
         "stocks_up_to_date": stored.stocks_up_to_date,
         "origin": current_origin(),
         "bytes_used": room.used,
@@ -161,11 +163,12 @@ def show_proof(request: HttpRequest, symbol: str) -> HttpResponse:
 )
 @strict
 def show_day(request: HttpRequest, day: IsoDate, query: Query[DayQuery]) -> HttpResponse:
-    """A day is complete when every stock that is listed, and not suspended, has its bar.
+    """A day is complete when every stock that is listed, and not suspended, has its bar, and no index differs.
 
     ``incomplete=refuse`` answers 409 for a day that is not.
     """
     found = day_completeness(day)
+    found = replace(found, figures=with_index(found.figures))
     if query.incomplete == "refuse":
         require_complete(found.figures)
     return answer({"data": day_row(found)})

@@ -173,7 +173,7 @@ def day_row(found: Completeness) -> dict[str, Any]:
     return {
         **figures_row(found.figures),
         "missing_symbols": list(found.missing),
-        "message": str(found.figures.text),
+        "message": str(found.figures.full_text),
     }
 
 
@@ -185,6 +185,11 @@ def figures_row(figures: DayFigures) -> dict[str, Any]:
         "present": figures.present,
         "missing": figures.missing,
         "suspended": figures.suspended,
+        "index": figures.index.answer.value,
+        "turnovers": [
+            {"exchange": each.exchange, "of_index": each.of_index, "of_stocks": each.of_stocks}
+            for each in figures.index.turnovers
+        ],
     }
 
 

@@ -174,6 +174,12 @@ class Source(Row):
     last_trouble_at: datetime | None
 
 
+class Turnover(Row):
+    exchange: ExchangeName
+    of_index: Annotated[float, Field(description="turnover of the exchange's composite index, yuan")]
+    of_stocks: Annotated[float, Field(description="sum of the amounts of the stored bars, yuan")]
+
+
 class DayFigures(Row):
     date: ISODate
     complete: bool
@@ -181,6 +187,11 @@ class DayFigures(Row):
     present: Count
     missing: Count
     suspended: Count
+    index: Annotated[
+        Literal["agrees", "differs", "unknown"],
+        Field(description="whether the stored bars add up to the turnover of the exchanges' indexes"),
+    ]
+    turnovers: Annotated[list[Turnover], Field(description="empty while the index is unknown")]
 
 
 class Status(Row):

@@ -25,6 +25,7 @@ from importer.status import Completeness, DataStatus, Space, completeness, data_
 from importer.task_words import request_text, state_text
 from importer.verdict import Verdict, calendar_note, verdict
 from marketdata.completeness import newest_figures
+from marketdata.index_days import recently_with_index
 from marketdata.models import Origin
 from marketdata.store import current_origin
 from marketdata.texts import Text, sentence
@@ -281,7 +282,7 @@ def _verdict(stored: Completeness, running: ImportTask | None, known_until: date
         importing = (running.done + running.failed + running.skipped, running.total)
     return verdict(
         stored.known,
-        newest=newest_figures(stored.newest),
+        newest=recently_with_index(newest_figures(stored.newest)),
         missing_days=stored.missing_days,
         assumed=stored.newest > known_until,
         importing=importing,

@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext_noop
 
 from marketdata.completeness import DayFigures
+from marketdata.market_index import IndexAnswer
 from marketdata.texts import Text, counted
 from marketdata.texts import sentence as sentence_of
 
@@ -29,6 +30,7 @@ _NEWEST_ASSUMED = gettext_noop(
     "Newest finished trading day %(day)s, assumed: the exchange's calendar is not published that far "
     "(bars of today are stored from 16:00 on)"
 )
+_INDEX_DIFFERS = gettext_noop("Complete until %(day)s, but the bars of that day do not add up to the index")
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,11 @@ def verdict(
     said = Text(sentence, standing)
     if absent:
         said = _with_absent(said if missing_days or behind else Text(_COMPLETE, standing), absent, known)
-    return Verdict(level, said, detail, newest.text if newest.missing else None)
+    if newest.index.answer != IndexAnswer.DIFFERS:
+        return Verdict(level, said, detail, newest.text if newest.missing else None)
+    if level == "complete":
+        level, said = "behind", Text(_INDEX_DIFFERS, standing)
+    return Verdict(level, said, detail, newest.index.text)
 
 
 def _with_absent(said: Text, absent: int, known: Sequence[Known]) -> Text:

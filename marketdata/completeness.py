@@ -19,6 +19,7 @@ from marketdata.texts import Text, sentence
 
 _NONE_SUSPENDED = gettext_noop("%(expected)s expected, %(present)s there, %(missing)s missing")
 _TEXT = gettext_noop("%(expected)s expected, %(present)s there, %(missing)s missing; %(suspended)s suspended besides")
+_WITH_INDEX = gettext_noop("%(figures)s. %(differing)s")
 
 _NOTHING = gettext_noop("No bar is expected of %(day)s: the exchange was closed, or nothing is stored yet.")
 
@@ -61,6 +62,13 @@ class DayFigures:
                 "suspended": self.suspended,
             },
         )
+
+    @property
+    def full_text(self) -> Text:
+        """The same, with what the indexes say where they differ."""
+        if self.index.answer != IndexAnswer.DIFFERS:
+            return self.text
+        return Text(_WITH_INDEX, {"figures": sentence(self.text), "differing": sentence(self.index.text)})
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import date
+from functools import partial
 
 from django.db import transaction
 from django.db.models import Max
 
 from marketdata import queries
-from marketdata.completeness import DayFigures
+from marketdata.completeness import DayFigures, day_completeness
 from marketdata.either_database import fetch_rows
-from marketdata.market_index import NOTHING_KNOWN, IndexDayBar, IndexVerdict, compare
+from marketdata.market_index import IndexAnswer, IndexDayBar, compare
 from marketdata.models import IndexDay
 from marketdata.origin import claim_origin
 
@@ -39,18 +40,18 @@ def save_index_days(index: str, days: Iterable[IndexDayBar], *, source: str) -> 
     return len(rows)
 
 
-def with_index(figures: DayFigures, turnovers: Mapping[str, float] | None = None) -> DayFigures:
+def with_index(figures: DayFigures, turnovers: Callable[[], Mapping[str, float]] | None = None) -> DayFigures:
     """Return the figures of a day with what the indexes say, when no stock is missing: a sum without it proves nothing.
 
-    ``turnovers``: what the bars of all stocks turned over that day, by exchange, for a caller who has them; they are
-    read otherwise, with a seek per stock, when an index is known.
+    ``turnovers`` returns what the bars of all stocks turned over that day, by exchange, for a caller who has them;
+    they are read otherwise, with a seek per stock. Neither is done when no index is known.
     """
     if figures.missing or not figures.present:
         return figures
     of_indexes = _of_indexes(figures.day)
     if not of_indexes:
         return figures
-    return replace(figures, index=compare(of_indexes, read_turnovers(figures.day) if turnovers is None else turnovers))
+    return replace(figures, index=compare(of_indexes, turnovers() if turnovers else read_turnovers(figures.day)))
 
 
 def recently_with_index(figures: DayFigures) -> DayFigures:
@@ -63,7 +64,7 @@ def recently_with_index(figures: DayFigures) -> DayFigures:
         turnovers = read_turnovers(figures.day)
         forget_sums()
         _kept[key] = now + KEPT_FOR, turnovers
-    return with_index(figures, turnovers)
+    return with_index(figures, lambda: turnovers)
 
 
 def forget_sums() -> None:
@@ -76,10 +77,18 @@ def read_turnovers(day: date) -> dict[str, float]:
     return dict(fetch_rows(queries.READ_TURNOVERS, queries.READ_TURNOVERS, [day]))
 
 
-def index_verdict(day: date) -> IndexVerdict:
-    """Return what the indexes say about the bars of ``day``, whether stocks are missing or not."""
-    of_indexes = _of_indexes(day)
-    return compare(of_indexes, read_turnovers(day)) if of_indexes else NOTHING_KNOWN
+def differing_days(start: date | None, end: date | None) -> list[DayFigures]:
+    """Return the days with start <= day <= end (None: no bound) whose indexes differ though no stock is missing."""
+    days = IndexDay.objects.order_by("date").values_list("date", flat=True).distinct()
+    days = days if start is None else days.filter(date__gte=start)
+    days = days if end is None else days.filter(date__lte=end)
+    found = []
+    for day in days:
+        turnovers = read_turnovers(day)
+        # The sums first: most days agree, and their stocks need not be looked at.
+        if compare(_of_indexes(day), turnovers).answer == IndexAnswer.DIFFERS:
+            found.append(with_index(day_completeness(day).figures, partial(dict, turnovers)))
+    return [figures for figures in found if figures.index.answer == IndexAnswer.DIFFERS]
 
 
 def newest_index_days() -> dict[str, date]:

@@ -53,13 +53,14 @@ _ADD_ACTION = gettext_noop(
 
 
 class Rule(StrEnum):
-    """What a stored stock has to keep to."""
+    """What a stored stock, or a day of all of them, has to keep to."""
 
     MISSING = "missing"  # each trading day of its life has a bar, or is known to have none
     IMPOSSIBLE = "impossible"  # a bar's numbers fit each other
     JUMP = "jump"  # a close moves no further than the board's limit, ex-dates allowed for
     STALE = "stale"  # the newest finished day is there
     DISAGREES = "disagrees"  # another source says the same
+    INDEX = "index"  # the bars of a day add up to the turnover of the exchange's index
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ from marketdata.bar_columns import VALUES, BarColumns, Days, Integers
 from marketdata.completeness import completeness_among, require_complete
 from marketdata.exceptions import UnknownStock
 from marketdata.given_days import GivenDay, parse_bound, parse_day
+from marketdata.index_days import with_index
+from marketdata.market_index import INDEX_OF
 from marketdata.panel_completeness import incomplete_days, require_complete_days
 from marketdata.recoding import current_symbol, current_symbols
 from marketdata.resampling import resample
@@ -153,7 +155,8 @@ def load_day(
     ``symbols``: in any common way, None for all stocks. The index is ``symbol``; the columns are open, high, low,
     close (float64, yuan), volume (int64, shares), amount (float64, yuan). Seeks each stock's key. ``attrs`` name
     ``date`` and ``adjust``, and how complete the day is among the stocks that were asked for: ``complete``, and the
-    numbers of stocks ``expected``, ``present``, ``missing`` and ``suspended``, see ``marketdata.completeness``.
+    numbers of stocks ``expected``, ``present``, ``missing`` and ``suspended``, see ``marketdata.completeness``; and
+    whether the exchanges' ``index`` ``agrees`` with the turnover of all stocks, ``differs``, or is ``unknown``.
     ``incomplete``: ``mark`` leaves it at that, ``refuse`` raises IncompleteDay. Raises BadSymbol or UnknownStock, and
     ValueError for another word. A day without any bar is an empty frame.
     """
@@ -162,6 +165,8 @@ def load_day(
     spans = _wanted_stocks(symbols)
     places, _days, columns = _read_panel(spans, wanted, wanted, list(VALUES))
     figures = completeness_among(wanted, spans, places)
+    if symbols is None:
+        figures = with_index(figures, lambda: _turnovers(spans, places, columns[VALUES.index("amount")]))
     if incomplete == "refuse":
         require_complete(figures)
     index = pd.Index([spans.symbols[place] for place in places.tolist()], dtype="str", name="symbol")
@@ -178,6 +183,7 @@ def load_day(
         "present": figures.present,
         "missing": figures.missing,
         "suspended": figures.suspended,
+        "index": figures.index.answer.value,
     }
     return frame
 
@@ -202,6 +208,12 @@ def _adjusted(
 
 def _value_columns(bars: BarColumns) -> dict[str, NDArray[Any]]:
     return dict(zip(VALUES, bars.values(), strict=True))
+
+
+def _turnovers(spans: StockSpans, places: Integers, amounts: NDArray[np.float64]) -> dict[str, float]:
+    """Return what the stocks turned over, by exchange."""
+    exchanges = np.array([symbol[-2:] for symbol in spans.symbols])[places]
+    return {exchange: float(amounts[exchanges == exchange].sum()) for exchange in INDEX_OF}
 
 
 def _check_incomplete(incomplete: str) -> None:

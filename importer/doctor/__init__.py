@@ -35,6 +35,7 @@ WITH_DATABASE: Sequence[Check] = (
     database.speed,
     database.clock,
     database.contents,
+    database.index_of_newest_day,
     database.summaries,
     database.invariants,
     work.belonging,

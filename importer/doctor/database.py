@@ -20,6 +20,9 @@ from importer.dbtime import db_now
 from importer.doctor.facts import Fact, broken, finding, fine
 from importer.doctor.installation import gigabytes
 from importer.invariants import lasting_violations
+from marketdata.completeness import newest_figures
+from marketdata.index_days import with_index
+from marketdata.market_index import IndexAnswer
 from marketdata.models import Origin
 from marketdata.store import current_origin, verify_summaries
 from marketdata.texts import sentence
@@ -156,6 +159,23 @@ def contents() -> Iterator[Fact]:
         current=data.stocks_up_to_date,
         newest=str(data.newest_finished_day),
     )
+
+
+def index_of_newest_day() -> Iterator[Fact]:
+    """The bars of the newest finished day add up to the turnover of the exchanges' indexes, where these are known."""
+    figures = with_index(newest_figures(status.data_status().newest_finished_day))
+    day = figures.day.isoformat()
+    if figures.index.answer == IndexAnswer.DIFFERS:
+        yield finding(
+            gettext_noop(
+                "The bars of %(day)s do not add up to the index, although no stock seems to be missing. %(differing)s. "
+                "Run: python manage.py repair_bars --start %(day)s --end %(day)s"
+            ),
+            day=day,
+            differing=sentence(figures.index.text),
+        )
+    elif figures.index.answer == IndexAnswer.AGREES:
+        yield fine(gettext_noop("The bars of %(day)s add up to the turnover of the exchange's index."), day=day)
 
 
 def summaries() -> Iterator[Fact]:

@@ -20,12 +20,15 @@ from pytest_django import Settings
 from importer.dbtime import db_now
 from importer.models import Breaker, Host, SourceState, Status
 from importer.pace_rules import REFUSED
+from marketdata.index_days import forget_sums, save_index_days
+from marketdata.market_index import IndexDayBar
 from marketdata.models import CorporateAction, Stock
 from marketdata.reading import load_bars
 from marketdata.store import store_bars
 from marketdata.trading_days import newest_finished_day
 from tests.importer.api_caller import API, Caller, error_of
 from tests.importer.factories import make_task
+from tests.importer.simulated_clock import at
 
 pytestmark = pytest.mark.django_db
 
@@ -110,6 +113,7 @@ def test_the_status_tells_how_complete_the_newest_day_is(api: Caller) -> None:
     )  # fmt: skip
     assert api.get("/status").json()["data"]["newest_day"] == {
         "date": newest.isoformat(), "complete": False, "expected": 2, "present": 1, "missing": 1, "suspended": 1,
+        "index": "unknown", "turnovers": [],
     }  # fmt: skip
 
 
@@ -488,3 +492,30 @@ def test_an_incomplete_panel_is_refused_where_that_is_asked_for(api: Caller, mou
     assert error_of(api.get("/panel.parquet", incomplete="refuse", **day)) == (409, "incomplete_day", None)
     assert b"".join(api.get("/panel.parquet", incomplete="refuse", symbols="600519", **day).streaming_content)
     assert error_of(api.get("/panel.parquet", incomplete="ignore"))[0] == 422
+
+
+def keep_index(day: date, amount: float) -> None:
+    forget_sums()
+    save_index_days("000001.SH", [IndexDayBar(day, 3000.0, amount)], source="eastmoney")
+
+
+def test_a_day_whose_index_differs_is_incomplete_and_says_so(api: Caller, moutai: Stock) -> None:
+    keep_index(date(2024, 1, 3), 12780.0)
+    day = api.get("/days/2024-01-03", incomplete="refuse").json()["data"]
+    assert (day["complete"], day["index"]) == (True, "agrees")
+    keep_index(date(2024, 1, 3), 20000.0)
+    day = api.get("/days/2024-01-03").json()["data"]
+    assert (day["complete"], day["missing"], day["index"]) == (False, 0, "differs")
+    assert day["turnovers"] == [{"exchange": "SH", "of_index": 20000.0, "of_stocks": 12780.0}]
+    assert "Shanghai: the stocks' turnover is" in day["message"]
+    assert error_of(api.get("/days/2024-01-03", incomplete="refuse")) == (409, "incomplete_day", None)
+
+
+def test_the_status_tells_whether_the_index_of_the_newest_day_agrees(api: Caller, moutai: Stock) -> None:
+    with at(date(2024, 1, 5)):
+        keep_index(date(2024, 1, 5), 11000.0)
+        newest = api.get("/status").json()["data"]["newest_day"]
+        assert (newest["complete"], newest["index"]) == (True, "agrees")
+        keep_index(date(2024, 1, 5), 12000.0)
+        newest = api.get("/status").json()["data"]["newest_day"]
+        assert (newest["complete"], newest["index"]) == (False, "differs")

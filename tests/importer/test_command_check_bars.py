@@ -13,6 +13,8 @@ from importer.sources.base import SourceUnavailable
 from marketdata.absences import remember_absent
 from marketdata.actions import ListedAction, save_actions
 from marketdata.adjustment import Action
+from marketdata.index_days import save_index_days
+from marketdata.market_index import IndexDayBar
 from marketdata.models import Stock
 from marketdata.store import ensure_stocks, store_bars
 from tests.importer.command_line import Outcome, give_command, what_is_stored
@@ -239,3 +241,18 @@ def test_a_sample_of_which_nothing_could_be_compared_ends_with_2(
     assert "600000.SH was not compared:" in shown.err
     others(monkeypatch, Other("sina", bars_of(DAYS)))
     assert "no other source is left" in check(capsys, "--sample", "1").err
+
+
+def test_days_whose_index_differs_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    store(bars_of(DAYS))
+    amounts = [10_000.0, 10_000.0, 20_000.0, 10_000.0, 10_000.0]
+    days = [IndexDayBar(day, 3000.0, amount) for day, amount in zip(DAYS, amounts, strict=True)]
+    save_index_days("000001.SH", days, source="eastmoney")
+
+    shown = check(capsys)
+
+    assert shown.status == 3
+    assert f"{DAYS[2]}  the index differs: Shanghai: the stocks' turnover is" in shown.out
+    assert f"repair_bars --start {DAYS[2]} --end {DAYS[2]}" in shown.out
+    assert "the index differs 1" in shown.out
+    assert "the index" not in check(capsys, "--symbols", SYMBOL).out

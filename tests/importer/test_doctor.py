@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
@@ -23,9 +24,12 @@ from importer.hosts import Trouble, code_version, say_alive, say_gone
 from importer.models import Breaker, Host, ImportTask, SourceState, Status
 from importer.sources.base import SourceUnavailable
 from importer.waiting import wait_for_network
+from marketdata.index_days import save_index_days
+from marketdata.market_index import IndexDayBar
 from marketdata.models import Bar, Stock
 from marketdata.store import bars_hash, ensure_stocks, store_bars
 from marketdata.texts import Text, word
+from marketdata.trading_days import newest_finished_day
 from tests.importer.command_line import give_command
 from tests.importer.factories import make_task
 from tests.importer.processes import Installation as RealInstallation
@@ -232,6 +236,31 @@ def test_what_is_stored_is_told() -> None:
     stored()
     (text,) = facts(database.contents)
     assert text.startswith("The real market: 40 bars of 1 stocks, 2023-01-02 to ")
+
+
+def keep_index_of_newest_day(share: float) -> None:
+    """Store a bar of the newest finished day, and an index that turned over its amount times ``share``."""
+    stock, day = Stock.objects.get(), newest_finished_day(timezone.now())
+    frame = bars(1).assign(date=np.array([day], "datetime64[s]"))
+    store_bars(stock.pk, frame, source="tdx", simulated=False, covered=None)
+    turnover = share * Bar.objects.get(stock=stock, date=day).amount
+    save_index_days("000001.SH", [IndexDayBar(day, 3000.0, turnover)], source="eastmoney")
+
+
+def test_a_newest_day_whose_index_differs_is_a_finding() -> None:
+    stored()
+    keep_index_of_newest_day(2.0)
+    text = the_finding(database.index_of_newest_day)
+    assert "do not add up to the index" in text
+    assert "Shanghai: the stocks' turnover is" in text
+
+
+def test_an_index_that_agrees_or_is_unknown_is_no_finding() -> None:
+    stored()
+    assert list(database.index_of_newest_day()) == []
+    keep_index_of_newest_day(1.0)
+    (text,) = facts(database.index_of_newest_day)
+    assert "add up to the turnover" in text
 
 
 def test_a_summary_that_is_wrong_is_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -9,6 +10,7 @@ from django.utils import translation
 
 from importer.verdict import Known, calendar_note, complete_until, verdict
 from marketdata.completeness import DayFigures
+from marketdata.market_index import compare
 
 FRIDAY, THURSDAY = date(2026, 11, 20), date(2026, 11, 19)
 WHOLE = DayFigures(FRIDAY, present=9, missing=0, suspended=1)
@@ -88,6 +90,24 @@ def test_what_the_newest_day_lacks_is_said_in_figures() -> None:
         assert str(said.figures) == "5,312 expected, 4,871 there, 441 missing; 12 suspended besides"
     with translation.override("zh-hans"):
         assert str(said.figures) == "应有 5,312，已有 4,871，缺 441；另停牌 12"
+
+
+DIFFERING = replace(WHOLE, index=compare({"000001.SH": 5312e8}, {"SH": 4871e8}))
+
+
+def test_an_index_that_differs_is_said_instead_of_complete() -> None:
+    said = verdict([Known(FRIDAY, 9)], newest=DIFFERING, missing_days=0, assumed=False, importing=None)
+    assert said.level == "behind"
+    assert str(said.sentence) == "Complete until 2026-11-20, but the bars of that day do not add up to the index"
+    assert "4,871 hundred million yuan" in str(said.figures)
+    with translation.override("zh-hans"):
+        assert str(said.figures) == "上海：成分股成交额合计 4,871 亿，指数成交额 5,312 亿"
+
+
+def test_an_index_that_agrees_is_not_mentioned() -> None:
+    agreeing = replace(WHOLE, index=compare({"000001.SH": 5312e8}, {"SH": 5300e8}))
+    said = verdict([Known(FRIDAY, 9)], newest=agreeing, missing_days=0, assumed=False, importing=None)
+    assert (said.level, said.figures) == ("complete", None)
 
 
 def test_figures_of_a_whole_day_and_of_a_database_that_is_being_filled_are_not_said() -> None:

@@ -17,6 +17,8 @@ from django.utils import timezone
 from importer import lifecycle, page_data
 from importer.dbtime import db_now
 from importer.models import Host, ImportTask, Kind, LaneSlot, SourceState, Status
+from marketdata.index_days import forget_sums, save_index_days
+from marketdata.market_index import IndexDayBar
 from marketdata.models import Stock
 from marketdata.store import claim_origin
 from marketdata.texts import counted
@@ -71,6 +73,16 @@ def test_what_the_newest_day_lacks_stands_under_the_verdict(browser: Client, ali
     assert "day-figures" not in shown(browser)
     Stock.objects.filter(code="600000").update(covered_until=date(2024, 12, 25), last_bar=date(2024, 12, 25))
     assert "3 expected, 2 there, 1 missing" in shown(browser)
+
+
+def test_a_newest_day_whose_index_differs_is_not_called_complete(browser: Client, alive: Host) -> None:
+    newest = newest_finished_day(db_now())
+    stored(3, covered_until=newest)
+    forget_sums()
+    save_index_days("000001.SH", [IndexDayBar(newest, 3000.0, 5e11)], source="eastmoney")
+    page = shown(browser)
+    assert ", but the bars of that day do not add up to the index" in page
+    assert "Shanghai: the stocks' turnover is 0.00 hundred million yuan, the index's is 5,000 hundred million" in page
 
 
 def test_a_whole_market_that_was_never_fetched_to_its_end_is_not_called_complete(browser: Client, alive: Host) -> None:

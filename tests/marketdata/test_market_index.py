@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from marketdata import index_days
 from marketdata.completeness import DayFigures, day_completeness, newest_figures, require_complete
 from marketdata.exceptions import IncompleteDay, MixedOrigins
-from marketdata.index_days import read_turnovers, recently_with_index, save_index_days, with_index
+from marketdata.index_days import differing_days, read_turnovers, recently_with_index, save_index_days, with_index
 from marketdata.market_index import INDEX_OF, TOLERANCE, IndexAnswer, IndexDayBar, compare
 from marketdata.models import IndexDay, Stock
+from marketdata.reading import load_day
 from marketdata.store import claim_origin, ensure_stocks, store_bars
 from tests.marketdata.bars import bars, changed
 
@@ -137,6 +138,33 @@ def test_a_page_sums_anew_when_another_number_of_stocks_has_a_bar(market: dict[s
 def test_stocks_without_bars_cost_no_seek(market: dict[str, float]) -> None:
     Stock.objects.filter(symbol="600519.SH").update(bar_count=0)
     assert read_turnovers(DAY)["SH"] < market["SH"]
+
+
+def test_a_day_across_the_market_says_whether_its_index_agrees(market: dict[str, float]) -> None:
+    keep(SHANGHAI, market["SH"])
+    said = load_day(DAY, incomplete="refuse").attrs
+    assert (said["complete"], said["index"]) == (True, "agrees")
+    keep(SHANGHAI, 2 * market["SH"])
+    said = load_day(DAY).attrs
+    assert (said["complete"], said["missing"], said["index"]) == (False, 0, "differs")
+    with pytest.raises(IncompleteDay, match="Shanghai"):
+        load_day(DAY, incomplete="refuse")
+
+
+def test_some_stocks_of_a_day_are_not_compared_with_an_index(market: dict[str, float]) -> None:
+    keep(SHANGHAI, 2 * market["SH"])
+    said = load_day(DAY, "600000,600519", incomplete="refuse").attrs
+    assert (said["complete"], said["index"]) == (True, "unknown")
+
+
+def test_the_days_that_differ_are_found_among_all_that_are_known(market: dict[str, float]) -> None:
+    days = [IndexDayBar(day, 3000.0, read_turnovers(day)["SH"]) for day in (date(2024, 1, 2), DAY)]
+    save_index_days(SHANGHAI, days, source="eastmoney")
+    assert differing_days(None, None) == []
+    keep(SHANGHAI, 2 * market["SH"])
+    assert [each.day for each in differing_days(None, None)] == [DAY]
+    assert differing_days(None, date(2024, 1, 2)) == []
+    assert differing_days(date(2024, 1, 4), None) == []
 
 
 @pytest.mark.django_db

@@ -204,7 +204,7 @@ def test_a_day_has_a_row_for_each_stock_that_traded() -> None:
     assert dict(day.dtypes.astype(str)) == {**dict.fromkeys(day.columns, "float64"), "volume": "int64"}
     assert day.attrs == {
         "date": "2024-01-03", "adjust": "none", "complete": True,
-        "expected": 2, "present": 2, "missing": 0, "suspended": 0,
+        "expected": 2, "present": 2, "missing": 0, "suspended": 0, "index": "unknown",
     }  # fmt: skip
     assert day.loc["600519.SH"].tolist() == load_bars("600519", "2024-01-03", "2024-01-03").iloc[0].tolist()
     assert list(load_day(date(2024, 1, 2)).index) == ["600519.SH"]

@@ -22,6 +22,7 @@ from importer.management.base import Exit, ExplainingCommand, whole_number
 from importer.models import Kind
 from importer.sources.registry import SOURCES
 from importer.task_requests import TaskRequest, build_request
+from marketdata.index_days import differing_days
 from marketdata.models import Origin, Stock
 from marketdata.origin import current_origin
 from marketdata.quality import Finding, Rule
@@ -33,6 +34,7 @@ RULES = {
     Rule.JUMP: gettext_noop("beyond the limit"),
     Rule.STALE: gettext_noop("out of date"),
     Rule.DISAGREES: gettext_noop("another source differs"),
+    Rule.INDEX: gettext_noop("the index differs"),
 }
 # Names that the sample can be compared with: what is asked over the network.
 NETWORK = [name for name, entry in SOURCES.items() if entry.network]
@@ -90,6 +92,8 @@ class Command(ExplainingCommand):
         # Made first: a source that cannot be asked is bad input.
         sources = sample_sources(options["source"]) if options["sample"] else []
         self._check(request, stocks)
+        if request.symbols is None:
+            self._compare_with_indexes(request)
         compared = True
         if options["sample"]:
             seed = options["seed"] if options["seed"] is not None else secrets.randbelow(1_000_000)
@@ -136,6 +140,14 @@ class Command(ExplainingCommand):
             % {"done": done, "stocks": len(stocks), "days": f"{days:,}"}
         )
         return done > 0
+
+    def _compare_with_indexes(self, request: TaskRequest) -> None:
+        """List the days whose bars do not add up to the turnover of the indexes, where these are known."""
+        for figures in differing_days(request.start, request.end):
+            self._counts[Rule.INDEX] += 1
+            day = figures.day.isoformat()
+            self.stdout.write(f"{day}  {_(RULES[Rule.INDEX])}: {figures.index.text}")
+            self.stdout.write(f"    → python manage.py repair_bars --start {day} --end {day}")
 
     def _list(self, findings: Iterable[Finding]) -> None:
         for each in findings:
