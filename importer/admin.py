@@ -40,7 +40,7 @@ class ImportTaskAdmin(ReadOnlyAdmin):
     """Tasks with a progress bar. Actions go through ``lifecycle``, as everything does that changes a state."""
 
     list_display = (
-        "created_at", "what", "bar", "state", figure_column(ImportTask, "total"), figure_column(ImportTask, "done"),
+        "created_at", "state", "bar", "what", figure_column(ImportTask, "total"), figure_column(ImportTask, "done"),
         figure_column(ImportTask, "failed"), "priority", "links",
     )  # fmt: skip
     list_filter = ("status", "kind", "created_at")
