@@ -1,4 +1,4 @@
-"""Look at the stored bars, stock by stock: what is missing, impossible, without its ex-date, or old.
+"""Look at the stored bars, stock by stock: what is missing, impossible, without its ex-date, in doubt, or old.
 
 The rules of single bars are those of ``sources/validation.py``, the days those of a repair (``planning.py``), all
 other rules those of ``marketdata.quality``. One stock's bars at a time are in memory.
@@ -87,6 +87,7 @@ def _check(request: TaskRequest, stock: Stock, open_days: Days, newest: date) ->
     events = compose(occurrences_of([stock.pk]).get(stock.pk, ()))
     listed, delisted = stock.listed_on, stock.delisted_on
     findings += quality.jumps(stock.symbol, bars, events, missing, open_days, listed_on=listed, delisted_on=delisted)
+    findings += quality.doubtful_actions(stock.symbol, events)
     inside = bars.days <= np.datetime64(request.end)
     if request.start is not None:
         inside &= bars.days >= np.datetime64(request.start)

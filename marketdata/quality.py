@@ -52,12 +52,27 @@ _ADD_ACTION = gettext_noop(
 )
 
 
+# By flag of an event. Not among them: where the market did not go ex, prices are as they should be.
+_DOUBTS = {
+    Status.UNKNOWN_ACTION.value: gettext_noop(
+        "ex-right without a known action; adjusted prices before it follow the exchange's previous close"
+    ),
+    "impossible_action": gettext_noop("the corporate action cannot be right, and adjusted prices leave it out"),
+    "differs_from_exchange": gettext_noop("the corporate action does not explain the exchange's previous close"),
+}
+_CORRECT_ACTION = gettext_noop(
+    "a repair changes nothing here; a full import asks for corporate actions again, import_actions adds or corrects "
+    "one; prove_prices %(symbol)s shows the numbers"
+)
+
+
 class Rule(StrEnum):
     """What a stored stock, or a day of all of them, has to keep to."""
 
     MISSING = "missing"  # each trading day of its life has a bar, or is known to have none
     IMPOSSIBLE = "impossible"  # a bar's numbers fit each other
     JUMP = "jump"  # a close moves no further than the board's limit, ex-dates allowed for
+    ACTION = "action"  # the corporate actions explain what the exchange published
     STALE = "stale"  # the newest finished day is there
     DISAGREES = "disagrees"  # another source says the same
     INDEX = "index"  # the bars of a day add up to the turnover of the exchange's index
@@ -192,6 +207,16 @@ def jumps(
         text = Text(_JUMP_EX if day in references else _JUMP, values)
         found.append(Finding(symbol, day, Rule.JUMP, text, remedy(_ADD_ACTION, symbol, before, day)))
     return found
+
+
+def doubtful_actions(symbol: str, events: Iterable[Event]) -> list[Finding]:
+    """Return a finding for each ex-date that leaves adjusted prices in doubt."""
+    return [
+        Finding(symbol, day, Rule.ACTION, Text(_DOUBTS[event.flag]), remedy(_CORRECT_ACTION, symbol, day, day))
+        for event in events
+        if event.flag in _DOUBTS
+        for day in [event.action.ex_date]
+    ]
 
 
 def remedy(msgid: str, symbol: str, start: date, end: date) -> Text:

@@ -107,6 +107,27 @@ def test_a_jump_is_explained_by_its_corporate_action(capsys: pytest.CaptureFixtu
     assert check(capsys).status == 0
 
 
+def test_an_ex_right_without_a_known_action_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    store(bars_of(DAYS, [10.0, 10.0, 9.5, 9.5, 9.5]))
+    save_actions([ListedAction(SYMBOL, Action(DAYS[2], previous_close=9.5))], source="sina")
+
+    shown = check(capsys)
+
+    assert shown.status == 3
+    assert shown.out_lines[0].startswith(
+        f"600000.SH  {DAYS[2]}  corporate action in doubt: ex-right without a known action"
+    )
+    assert "import_actions adds or corrects one; prove_prices 600000.SH shows" in shown.out_lines[1]
+
+
+def test_an_action_that_explains_the_exchanges_price_is_in_no_doubt(capsys: pytest.CaptureFixture[str]) -> None:
+    store(bars_of(DAYS, [10.0, 10.0, 9.5, 9.5, 9.5]))
+    explained = Action(DAYS[2], cash_per_share=0.5, previous_close=9.5)
+    save_actions([ListedAction(SYMBOL, explained)], source="sina")
+
+    assert check(capsys).status == 0
+
+
 def test_a_stock_that_stopped_is_out_of_date_until_it_is_delisted(capsys: pytest.CaptureFixture[str]) -> None:
     store(bars_of(DAYS[:3]))
 

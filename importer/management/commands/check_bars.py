@@ -32,6 +32,7 @@ RULES = {
     Rule.MISSING: gettext_noop("missing"),
     Rule.IMPOSSIBLE: gettext_noop("impossible"),
     Rule.JUMP: gettext_noop("beyond the limit"),
+    Rule.ACTION: gettext_noop("corporate action in doubt"),
     Rule.STALE: gettext_noop("out of date"),
     Rule.DISAGREES: gettext_noop("another source differs"),
     Rule.INDEX: gettext_noop("the index differs"),
@@ -51,8 +52,8 @@ def positive_number(text: str) -> int:
 class Command(ExplainingCommand):
     summary = gettext_lazy(
         "Checks the stored bars: missing trading days, impossible values, jumps beyond the board's limit without an "
-        "ex-date, stocks that are out of date; with --sample, what another source says. Changes nothing. Exit status: "
-        "0 no findings, 3 with findings, 2 bad input or nothing to check."
+        "ex-date, corporate actions in doubt, stocks that are out of date; with --sample, what another source says. "
+        "Changes nothing. Exit status: 0 no findings, 3 with findings, 2 bad input or nothing to check."
     )
     examples = (
         ("check_bars", gettext_lazy("every stock that is stored")),
