@@ -49,7 +49,7 @@ def connected_socket(host: str, port: int, limit: float = CONNECT_LIMIT) -> sock
     Raises OSError (a name that is not found among them), OutOfTime or StopRequested.
     """
     ends = time.monotonic() + limit
-    return race(_by_turns(_looked_up(host, port, ends)), ends)
+    return race(_by_turns(looked_up(host, port, ends)), ends)
 
 
 def race(places: Sequence[Place], ends: float, *, at_once: int = 1, head_start: float = HEAD_START) -> socket.socket:
@@ -71,12 +71,12 @@ def race(places: Sequence[Place], ends: float, *, at_once: int = 1, head_start: 
                 next_start = now + head_start
                 for place in waiting_places[:at_once]:
                     try:
-                        started = _started(place)
+                        begun = started(place)
                     except OSError as error:
                         trouble = error
                         continue
-                    losers.callback(started.close)
-                    waiting.register(started, selectors.EVENT_WRITE)
+                    losers.callback(begun.close)
+                    waiting.register(begun, selectors.EVENT_WRITE)
                 del waiting_places[:at_once]
             left = min(ends - now, _seconds_left(), LOOK_EVERY)
             if waiting_places:
@@ -94,7 +94,11 @@ def race(places: Sequence[Place], ends: float, *, at_once: int = 1, head_start: 
     raise trouble
 
 
-def _looked_up(host: str, port: int, ends: float) -> list[Place]:
+def looked_up(host: str, port: int, ends: float) -> list[Place]:
+    """Return where ``host`` is, before ``ends`` (``time.monotonic()``) and within the bounds of the request.
+
+    Raises socket.gaierror, also when the name service is silent, OutOfTime or StopRequested.
+    """
     answer: SimpleQueue[list[Place] | Exception] = SimpleQueue()
 
     def look_up() -> None:
@@ -126,7 +130,8 @@ def _by_turns(places: Iterable[Place]) -> list[Place]:
     return [place for pair in zip_longest(first, others) for place in pair if place is not None]
 
 
-def _started(place: Place) -> socket.socket:
+def started(place: Place) -> socket.socket:
+    """Return a socket that does not block and has begun to connect. Raises OSError."""
     family, kind, protocol, _, address = place
     sock = socket.socket(family, kind, protocol)
     try:

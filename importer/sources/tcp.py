@@ -5,7 +5,6 @@ Each request on them goes through ``gate.one_request``. A proxy of the environme
 
 from __future__ import annotations
 
-import errno
 import os
 import selectors
 import socket
@@ -17,7 +16,7 @@ from datetime import date
 from typing import cast
 
 from importer.sources.bounds import LOOK_EVERY, Bounds, BrokenOff, current_bounds
-from importer.sources.connecting import CONNECT_LIMIT, connected_socket
+from importer.sources.connecting import CONNECT_LIMIT, connected_socket, looked_up, started
 from importer.sources.gate import StaleConnection
 from importer.sources.gate_signs import was_reset
 
@@ -113,7 +112,7 @@ def connect_to_any(addresses: Sequence[tuple[str, int]], at_once: int = 4, patie
         with selectors.DefaultSelector() as waiting, ExitStack() as losers:
             for address in addresses[first : first + at_once]:
                 try:
-                    sock = _connecting(*address)
+                    sock = started(looked_up(*address, time.monotonic() + CONNECT_LIMIT)[0])
                 except OSError as error:
                     trouble = error
                     continue
@@ -132,16 +131,6 @@ def connect_to_any(addresses: Sequence[tuple[str, int]], at_once: int = 4, patie
             if waiting.get_map():
                 trouble = TimeoutError(f"no answer within {patience:g} s")
     raise trouble
-
-
-def _connecting(host: str, port: int) -> socket.socket:
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    sock = socket.socket(family, kind, protocol)
-    sock.setblocking(False)
-    if sock.connect_ex(address) not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK):
-        sock.close()
-        raise ConnectionRefusedError(f"{host}:{port} cannot be reached")
-    return sock
 
 
 def _seconds_left() -> float:

@@ -13,9 +13,10 @@ import pytest
 
 from importer.exceptions import StopRequested
 from importer.sources.akshare.eastmoney import Eastmoney
-from importer.sources.base import SourceUnavailable
+from importer.sources.base import Source, SourceUnavailable
 from importer.sources.connecting import Place, _by_turns, connected_socket, race
 from importer.sources.fetching import FetchContext, fetching
+from importer.sources.tdxquotes import TdxQuotes
 from tests.sources.broken_network import CLOSED
 from tests.sources.standin import StandIn
 
@@ -43,17 +44,19 @@ def silent_door() -> Iterator[tuple[str, int]]:
 
 
 @pytest.fixture
-def silent_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A name service that does not answer for Eastmoney."""
+def silent_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """A name service that does not answer for some hosts: those that it answered for in the end."""
     resolve, end = socket.getaddrinfo, threading.Event()
+    answered: list[str] = []
 
     def getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
-        if str(host).endswith("eastmoney.com"):
-            end.wait(30)
+        if str(host).endswith(("eastmoney.com", "quotes.example")):
+            end.wait(20)
+            answered.append(host)
         return resolve(host, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    yield
+    yield answered
     end.set()
 
 
@@ -94,16 +97,20 @@ def test_the_families_are_tried_by_turns() -> None:
     assert _by_turns([*six, *four]) == [six[0], four[0], six[1], six[2]]
 
 
+@pytest.mark.parametrize("source", [Eastmoney(), TdxQuotes()], ids=lambda each: each.name)
 def test_a_name_service_that_is_silent_ends_with_the_request(
-    standin: StandIn, settings: Any, silent_names: None
+    standin: StandIn, settings: Any, silent_names: list[str], source: Source
 ) -> None:
     settings.REQUEST_TIMEOUT = 0.4
+    settings.TDX_SERVERS = [("quotes.example", 7709)]
     with pytest.raises(SourceUnavailable):
-        Eastmoney().daily_bars("600519.SH", None, None)
+        source.daily_bars("600519.SH", None, None)
+    assert silent_names == []
 
 
-def test_a_name_service_that_is_silent_does_not_hold_up_a_stop(standin: StandIn, silent_names: None) -> None:
+def test_a_name_service_that_is_silent_does_not_hold_up_a_stop(standin: StandIn, silent_names: list[str]) -> None:
     began = time.monotonic()
     stop = FetchContext(began + 30, lambda: time.monotonic() > began + 0.3)
     with fetching(stop), pytest.raises(StopRequested):
         Eastmoney().daily_bars("600519.SH", None, None)
+    assert silent_names == []
