@@ -17,6 +17,7 @@ def main() -> None:
     try:
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import execute_from_command_line
+        from django.db import OperationalError
     except ImportError as error:
         _refuse(f"{error}. Run `make install`, then use .venv/bin/python manage.py.")
     from config.translations import compile_stale_catalogues
@@ -28,6 +29,24 @@ def main() -> None:
         if "--traceback" in sys.argv:
             raise
         _refuse(str(error))
+    except OperationalError:
+        # Of Django's own commands, migrate above all: ours put it into words by themselves.
+        sentence = "" if "--traceback" in sys.argv else _connection_problem()
+        if not sentence:
+            raise
+        _refuse(sentence)
+
+
+def _connection_problem() -> str:
+    """Return why the database cannot be reached, in the user's language; '' when it can, and something else failed."""
+    from django.conf import settings
+    from django.utils import translation
+
+    from config.database_state import connection_problem
+    from importer.management.base import command_language
+
+    with translation.override(command_language(settings.COMMAND_LANGUAGE, os.environ)):
+        return str(connection_problem() or "")
 
 
 def _refuse(sentence: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from importlib import import_module
+from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -15,6 +16,7 @@ from marketdata.texts import Text
 
 OUR_APPS = ("marketdata", "importer")
 DOES_NOT_ANSWER = gettext_noop("The database %(name)s does not answer: %(error)s.")
+NO_FOLDER = gettext_noop("The folder %(folder)s is not there. Make it, or change DATABASE_URL.")
 PREPARED_BY_NEWER = gettext_noop(
     "The database %(name)s was prepared by a newer version than this one. Update Barvault on this machine, then start "
     "it again."
@@ -28,8 +30,7 @@ def database_problem() -> Text | None:
         executor = MigrationExecutor(connection)
         behind = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        return Text(DOES_NOT_ANSWER, {"name": name, "error": reason})
+        return _no_answer(error)
     if behind:
         return Text(
             gettext_noop(
@@ -43,6 +44,23 @@ def database_problem() -> Text | None:
     if any(app in OUR_APPS for app, _migration in unknown):
         return Text(PREPARED_BY_NEWER, {"name": name})
     return None
+
+
+def connection_problem() -> Text | None:
+    """Return why the database cannot be reached, as a sentence; None when it can."""
+    try:
+        connection.ensure_connection()
+    except DatabaseError as error:
+        return _no_answer(error)
+    return None
+
+
+def _no_answer(error: DatabaseError) -> Text:
+    name = str(settings.DATABASES["default"]["NAME"])
+    if connection.vendor == "sqlite" and not Path(name).parent.is_dir():
+        return Text(NO_FOLDER, {"folder": str(Path(name).parent)})
+    reason = str(error).strip().splitlines()[0].rstrip(".")
+    return Text(DOES_NOT_ANSWER, {"name": name, "error": reason})
 
 
 def known_migrations() -> frozenset[tuple[str, str]]:

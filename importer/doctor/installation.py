@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.cache import cache as default_cache
 from django.utils.translation import gettext_noop
 
+from config.database_state import NO_FOLDER
 from config.translations import LOCALE_DIR
 from importer.doctor.facts import Fact, finding, fine
 
@@ -91,9 +92,7 @@ def disk_space() -> Iterator[Fact]:
     if database["ENGINE"] == "config.sqlite":
         folder = Path(database["NAME"]).parent
     if not folder.is_dir():
-        yield finding(
-            gettext_noop("The folder %(folder)s is not there. Make it, or change DATABASE_URL."), folder=str(folder)
-        )
+        yield finding(NO_FOLDER, folder=str(folder))
         return
     free = shutil.disk_usage(folder).free
     values = {"free": gigabytes(free), "folder": str(folder)}
