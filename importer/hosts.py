@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import timedelta
 from enum import IntEnum
@@ -14,6 +15,7 @@ from importer.belonging import Misfit, running_code
 from importer.cluster_failing import cluster_fails
 from importer.dbtime import db_now
 from importer.models import Host
+from importer.parents import is_alive
 from marketdata.texts import Text
 
 # A host says that it is there every 2 seconds; one or two may come late.
@@ -70,6 +72,15 @@ def live_hosts() -> list[Host]:
     now = db_now()
     seen = Q(seen_at__gte=now - ALIVE_WITHIN, seen_at__lte=now + CLOCK_TOLERANCE)
     return list(Host.objects.filter(seen, pid__isnull=False).order_by("name"))
+
+
+def namesake(name: str) -> int | None:
+    """Return the process of another cluster of this machine that is alive under ``name``; None when there is none.
+
+    The two take turns in one row: pages and API then count the workers of one of them.
+    """
+    pids = [host.pid for host in live_hosts() if host.name == name and host.pid is not None]
+    return next((pid for pid in pids if pid != os.getpid() and is_alive(pid)), None)
 
 
 def live_workers() -> int:

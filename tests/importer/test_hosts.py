@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -13,6 +16,7 @@ from importer.hosts import (
     live_hosts,
     live_workers,
     missed_hosts,
+    namesake,
     say_alive,
     say_gone,
     trouble_of,
@@ -116,3 +120,16 @@ def test_hosts_are_forgotten_after_a_week() -> None:
     seen_ago("south", timedelta(days=6))
     forget_old_hosts()
     assert [host.name for host in Host.objects.all()] == ["south"]
+
+
+def test_a_second_cluster_of_the_same_name_on_one_machine_is_noticed() -> None:
+    say("north", pid=os.getppid())
+    assert namesake("north") == os.getppid()
+    assert namesake("south") is None
+
+
+def test_one_that_died_and_is_started_again_has_no_namesake() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    say("north", pid=ended.pid)
+    assert namesake("north") is None

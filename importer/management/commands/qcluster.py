@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from argparse import ArgumentParser
 from typing import Any
 
@@ -13,10 +14,14 @@ from django.utils.translation import gettext_lazy
 from config.database_state import database_problem
 from importer.belonging import join
 from importer.cluster import run_cluster
+from importer.hosts import namesake
 from importer.leaving import end_process
 from importer.management.base import Exit, ExplainingCommand, whole_number
 from importer.preloading import preload
+from importer.storage_trouble import storage_errors
 from importer.supervised import join_supervisor, say_ready
+
+logger = logging.getLogger(__name__)
 
 
 class Command(ExplainingCommand):
@@ -34,5 +39,20 @@ class Command(ExplainingCommand):
             raise CommandError(str(problem), returncode=Exit.BAD_INPUT)
         if options["workers"] < 1:
             raise CommandError(_("There must be at least one worker."), returncode=Exit.BAD_INPUT)
+        self._look_for_namesake()
         run_cluster(workers=options["workers"], preload=preload, ready=say_ready)
         end_process(Exit.OK)
+
+    def _look_for_namesake(self) -> None:
+        """Warn who started the workers of one database twice on one machine; both work, but only one is shown."""
+        try:
+            pid = namesake(settings.HOST_NAME)
+        except storage_errors():
+            return
+        if pid is not None:
+            logger.warning(
+                "Workers called %s run already (process %s), and only those of one of the two are shown. Stop one of "
+                "them, or name this one with BARVAULT_HOST_NAME.",
+                settings.HOST_NAME,
+                pid,
+            )
