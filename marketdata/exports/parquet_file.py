@@ -18,7 +18,10 @@ from marketdata.exports.base import ExportedStock
 
 
 class ParquetExport:
-    """Columns symbol, date (date32), open, high, low, close, volume, amount; yuan and shares.
+    """Columns symbol, date, open, high, low, close, volume, amount; yuan and shares.
+
+    ``date`` is a timestamp without a time zone, as in the frames of ``load_panel``: pandas would make Python objects
+    of Parquet's dates, which are slow and fit no index.
 
     What ``load_panel`` has in ``attrs`` is kept in the file's metadata, where pandas finds it again.
     """
@@ -36,7 +39,7 @@ class ParquetExport:
     def add(self, stock: ExportedStock) -> None:
         symbol = pa.repeat(stock.symbol, len(stock.days))
         columns = {name: stock.columns[name] for name in VALUES}
-        self._waiting.append(pa.table({"symbol": symbol, "date": stock.days, **columns}))
+        self._waiting.append(pa.table({"symbol": symbol, "date": stock.days.astype("datetime64[us]"), **columns}))
         self._rows += len(stock.days)
         if self._rows >= self._ROWS_PER_GROUP:
             self._write_group()

@@ -91,11 +91,7 @@ def test_parquet_has_what_load_panel_reads(tmp_path: Path, adjust: Adjust) -> No
     exported = pd.read_parquet(tmp_path / "out" / "bars.parquet")
     fields = ["open", "high", "low", "close", "volume", "amount"]
     panel = load_panel(None, fields=fields, adjust=adjust, layout="long", adjust_volume=volume)
-    pd.testing.assert_frame_equal(
-        exported.assign(date=pd.to_datetime(exported["date"])),
-        panel.assign(symbol=panel["symbol"].astype("str"))[exported.columns],
-        check_dtype=False,
-    )
+    pd.testing.assert_frame_equal(exported, panel.assign(symbol=panel["symbol"].astype("str"))[exported.columns])
     said = {name: value for name, value in panel.attrs.items() if name not in ("complete", "incomplete")}
     assert exported.attrs == {**said, "as_of": DAYS[-1].isoformat()}
 
