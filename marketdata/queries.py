@@ -160,11 +160,13 @@ INSERT_BARS_POSTGRESQL = """
 COPY marketdata_bar (stock_id, source, date, open, high, low, close, volume, amount) FROM STDIN (FORMAT BINARY)
 """
 DELETE_BARS_POSTGRESQL = "DELETE FROM marketdata_bar WHERE stock_id = %s AND date = ANY(%s)"
-# A value per stock: the fields of its bars, byte after byte.
-READ_PANEL_POSTGRESQL = """
+# One value for all stocks: the fields of their bars, byte after byte. For a day: a value has at most a gigabyte.
+READ_DAY_POSTGRESQL = """
 SELECT string_agg({packed}, '') FROM marketdata_bar
-WHERE stock_id = ANY(%s) AND date BETWEEN %s AND %s GROUP BY stock_id
+WHERE stock_id = ANY(%s::int[]) AND date BETWEEN %s AND %s
 """
+# The same with a value per stock.
+READ_PANEL_POSTGRESQL = READ_DAY_POSTGRESQL + "GROUP BY stock_id"
 
 # --- store.py: by hand
 

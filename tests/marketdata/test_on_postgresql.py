@@ -23,7 +23,7 @@ FILES = (
         "calendar_extension",
         "trading_days",
     ),
-    *("actions", "adjusted_reading", "proof", "export"),
+    *("actions", "adjusted_reading", "proof", "export", "completeness", "panel_completeness", "market_index"),
 )
 
 
