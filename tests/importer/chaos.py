@@ -112,10 +112,14 @@ def victims(installation: Installation, role: str) -> Sequence[Process]:
 
 
 def kill(installation: Installation, role: str) -> bool:
-    """Kill a process of ``role`` (all of them for "group") with SIGKILL; False when there is none now."""
+    """Kill a process of ``role`` (all of them for "group") with SIGKILL; False when there is none now.
+
+    When it returns they are gone: whoever looks next who has to be started again must not see one that is dying.
+    """
     found = victims(installation, role)
     for process in found:
         process.kill()
+    wait_until(lambda: not any(process.is_there for process in found), f"{role} is gone")
     return bool(found)
 
 
