@@ -38,8 +38,9 @@ def belonging() -> Iterator[Fact]:
 def hosts() -> Iterator[Fact]:
     """Workers are alive, run this version, and no host went away without a word."""
     alive = live_hosts()
-    if trouble := importer_hosts.trouble_here(alive):
-        yield finding(gettext_noop("Host %(host)s: %(trouble)s"), host=settings.HOST_NAME, trouble=trouble)
+    trouble_here = importer_hosts.trouble_here(alive)
+    if trouble_here:
+        yield finding(gettext_noop("Host %(host)s: %(trouble)s"), host=settings.HOST_NAME, trouble=trouble_here)
     elif not alive:
         yield finding(
             gettext_noop(
@@ -65,7 +66,10 @@ def hosts() -> Iterator[Fact]:
                 theirs=host.version,
                 ours=code_version(),
             )
-    for host in Host.objects.filter(pid__isnull=False).exclude(pk__in=[each.pk for each in alive]).order_by("name"):
+    silent = Host.objects.filter(pid__isnull=False).exclude(pk__in=[each.pk for each in alive])
+    if trouble_here:
+        silent = silent.exclude(name=settings.HOST_NAME)
+    for host in silent.order_by("name"):
         yield finding(
             gettext_noop(
                 "Host %(host)s was not stopped, but has given no sign of life since %(at)s. Start it again if it is to "

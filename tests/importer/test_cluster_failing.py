@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from django.test import Client
 
 from importer import cluster_watch
 from importer.cluster_failing import cluster_fails, say_cluster_fails
+from importer.dbtime import db_now
 from importer.doctor import Verdict, work
 from importer.hosts import Trouble, live_hosts, say_alive, trouble_here
+from importer.models import Host
 from importer.serving import Child, cluster_child
 from tests.importer.processes import wait_until
 
@@ -79,7 +82,9 @@ def test_the_page_does_not_say_that_serve_has_to_be_started() -> None:
 
 
 @pytest.mark.django_db
-def test_doctor_finds_it() -> None:
+def test_doctor_finds_it_once(settings: Any) -> None:
+    say_alive(settings.HOST_NAME, pid=1, workers=2, restarts=0, trouble=Trouble.NONE)
+    Host.objects.update(seen_at=db_now() - timedelta(minutes=5))
     say_cluster_fails()
     (found,) = [str(fact.text) for fact in work.hosts() if fact.verdict == Verdict.FINDING]
     assert FAILS in found
