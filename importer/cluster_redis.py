@@ -10,7 +10,7 @@ import redis
 from django_q.brokers.redis_broker import Redis
 from django_q.conf import Conf
 
-from importer.cluster_signs import Cell, current_signs
+from importer.cluster_signs import LOOK_AGAIN, Cell, current_signs
 from importer.outages import OutageLog
 from importer.parents import name_process
 
@@ -55,9 +55,8 @@ class WatchedRedis(Redis):  # type: ignore[misc]
         if signs is None:
             return self._pop()
         name_process("bv-pusher")
-        if signs.get(Cell.OUT_OF_SERVICE):
-            # The messages are for the other hosts.
-            time.sleep(_POP_WITHIN)
+        if signs.leaves_messages_to_others():
+            time.sleep(LOOK_AGAIN)
             signs.now(Cell.PUSHER_AT)
             return None
         signs.set(Cell.PUSHER_ASKS, 1.0)

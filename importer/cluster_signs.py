@@ -38,6 +38,8 @@ class Cell(IntEnum):
 _CLEARED = range(Cell.SENTINEL_AT, Cell.PROGRESS)
 _HEAD = len(Cell)
 _PID, _BUSY, _WIDTH = 0, 1, 2
+# Seconds after which a pusher that took no message looks whether a worker has become free: shared memory, no query.
+LOOK_AGAIN = 0.05
 # Of 19: decision 002 has what it does for the page.
 WORKER_NICENESS = 10
 
@@ -115,6 +117,15 @@ class SignsOfLife:
             if pid and not (idle and busy) and is_alive(pid):
                 found.append(pid)
         return found
+
+    def leaves_messages_to_others(self) -> bool:
+        """Say whether the pusher must take no message: this host is out of service, or all of its workers are busy.
+
+        What it took now would lie here until one of them is free, while a worker of another host has nothing to do.
+        """
+        if self.get(Cell.OUT_OF_SERVICE):
+            return True
+        return bool(self.worker_pids()) and not self.worker_pids(idle=True)
 
     def read(self) -> Reading:
         return Reading(

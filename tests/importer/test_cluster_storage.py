@@ -16,7 +16,7 @@ import pytest
 import redis
 from psycopg import sql
 
-from tests.importer.cluster_checks import is_gone, start_task, works
+from tests.importer.cluster_checks import TASKS, is_gone, start_task, works
 from tests.importer.processes import Installation, wait_until
 
 pytestmark = pytest.mark.slow
@@ -29,6 +29,23 @@ def test_a_stop_lets_the_work_give_way(any_installation: Installation) -> None:
     assert command.wait() == 0
     assert path.read_text() == "gave way"
     assert is_gone(any_installation)
+
+
+def test_a_host_whose_workers_are_busy_leaves_the_messages_to_others(
+    any_installation: Installation, tmp_path: Path
+) -> None:
+    any_installation.start_qcluster(workers=1)
+    start_task(any_installation, "sleep", 600)
+    south = Installation(tmp_path / "south", any_installation.database_url, any_installation.broker_url)
+    south.environment = {"BARVAULT_HOST_NAME": "south"}
+    try:
+        south.start_qcluster(workers=1)
+        paths = [tmp_path / f"touched-{number}" for number in range(4)]
+        for path in paths:
+            south.enqueue(f"{TASKS}.touch", str(path))
+        wait_until(lambda: all(path.exists() for path in paths), "every message is run")
+    finally:
+        south.stop()
 
 
 @pytest.mark.parametrize("victim", ["lock holder", "pusher", "sentinel"])
