@@ -16,12 +16,18 @@ from config.hidden import Hidden
 
 
 class EnvironmentValues(environ.Env):  # type: ignore[misc]
-    """django-environ, whose errors say which variable is wrong. The value is not shown: it may be a password."""
+    """django-environ, whose errors say which variable is wrong. The value is not shown: it may be a password.
+
+    A value that begins with ``$`` is what it says, a key or a password, and not the name of another variable.
+    """
 
     def get_value(
         self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, parse_default: bool = False
     ) -> Any:
+        text = self.ENVIRON.get(var)
         try:
+            if isinstance(text, str) and text.startswith("$"):
+                return self.parse_value(text, cast)
             return super().get_value(var, cast=cast, default=default, parse_default=parse_default)
         except ValueError as error:
             kinds = {int: "a whole number", float: "a number"}

@@ -6,11 +6,11 @@ django-q2's messages are pickles signed with it: who knows it and reaches the qu
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.utils import get_random_secret_key
 
 
 def read_or_create_secret_key(path: Path) -> str:
@@ -28,7 +28,8 @@ def read_or_create_secret_key(path: Path) -> str:
             f"The secret key {path} cannot be made ({error.strerror}). Let this user write the folder, or name another "
             "one with BARVAULT_VAR_DIR."
         ) from error
-    key = get_random_secret_key()
+    # Letters, digits, - and _ only: people copy it into files in which $ or # mean something.
+    key = secrets.token_urlsafe(48)
     with os.fdopen(handle, "w") as file:
         file.write(key)
     return key

@@ -50,6 +50,13 @@ def test_servers_have_a_port_of_their_own_or_the_usual_one() -> None:
     assert env.servers("EMPTY", 7709) == env.servers("UNSET", 7709) == []
 
 
+def test_a_value_that_begins_with_a_dollar_sign_is_taken_as_it_is() -> None:
+    env = values(SECRET_KEY="$5x(1k", NAMES="$a,b", x="another")
+    assert env.str("SECRET_KEY", default="") == "$5x(1k"
+    assert env.list("NAMES", default=[]) == ["$a", "b"]
+    assert values(NAME="$x", x="another").str("NAME") == "$x"
+
+
 def test_what_can_be_read_is_read() -> None:
     env = values(COUNT="3", GAPS="sina=0.5, tencent=0.3", DATABASE_URL="sqlite:////somewhere/file")
     assert env.int("COUNT") == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from config.secret_key import read_or_create_secret_key
 def test_a_key_that_was_made_is_read_again(tmp_path: Path) -> None:
     made = read_or_create_secret_key(tmp_path / "key")
     assert read_or_create_secret_key(tmp_path / "key") == made
+
+
+def test_it_can_be_copied_into_any_file(tmp_path: Path) -> None:
+    for number in range(20):
+        assert re.fullmatch(r"[A-Za-z0-9_-]{60,}", read_or_create_secret_key(tmp_path / f"key-{number}"))
 
 
 def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
