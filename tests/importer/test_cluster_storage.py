@@ -35,7 +35,10 @@ def test_a_host_whose_workers_are_busy_leaves_the_messages_to_others(
     any_installation: Installation, tmp_path: Path
 ) -> None:
     any_installation.start_qcluster(workers=1)
-    start_task(any_installation, "sleep", 600)
+    # For longer than this test has patience: a worker that was killed for its time would take a message, too.
+    asleep = tmp_path / "asleep"
+    any_installation.enqueue(f"{TASKS}.sleep", str(asleep), 600, timeout=700)
+    wait_until(asleep.exists, "the only worker is busy")
     south = Installation(tmp_path / "south", any_installation.database_url, any_installation.broker_url)
     south.environment = {"BARVAULT_HOST_NAME": "south"}
     try:
