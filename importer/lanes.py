@@ -45,7 +45,7 @@ from importer.sources.fetching import FetchContext, fetching
 from importer.stock_work import ChunkWork, StockDone
 from importer.stopping import stop_requested
 from importer.storage_trouble import disk_full_text
-from importer.waiting import wait_for_network, wait_for_sources
+from importer.waiting import wait_for_list, wait_for_network, wait_for_sources
 from marketdata.texts import Text
 
 logger = logging.getLogger(__name__)
@@ -273,7 +273,8 @@ class Lane:
             raise StopRequested from error
         except PlanFailed as error:
             if error.until is not None:
-                self.sources_rest(error.until)
+                wait_for_list(task.pk, error.until, error.text)
+                self.give_way.set()
                 raise StopRequested from error
             lifecycle.fail(task.pk, error.text)
             self.give_way.set()

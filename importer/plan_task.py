@@ -199,6 +199,7 @@ def _fetch_list(request: TaskRequest) -> tuple[list[ListedStock] | None, Source 
                 return list(source.stocks()), source
             except pacing.SourceResting as error:
                 untils.append(error.until)
+                reasons[str(error.text)] = error.text
                 break
             except SourceError as error:
                 logger.info("stock list from %s: %s", source.name, error)

@@ -28,6 +28,15 @@ def wait_for_network(task_id: UUID, until: datetime, reason: Text) -> None:
     _note(task_id, until, Text(_NO_NETWORK, {"reason": sentence(reason)}))
 
 
+def wait_for_list(task_id: UUID, until: datetime, reasons: Text) -> None:
+    """Note until when the running task waits because the list of stocks is not to be had, and why."""
+    text = Text(
+        gettext_noop("The list of stocks is not to be had yet: %(reasons)s Next try at %(at)s."),
+        {"reasons": sentence(reasons), "at": moment(until)},
+    )
+    _note(task_id, until, text)
+
+
 def waits_for_network(task: ImportTask) -> bool:
     """Say whether the task waits because no data site can be reached from here."""
     return task.waiting_until is not None and task.message_id == _NO_NETWORK

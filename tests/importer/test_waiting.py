@@ -10,8 +10,8 @@ from importer import pacing
 from importer.dbtime import db_now
 from importer.models import Status
 from importer.sources.base import SourceUnavailable
-from importer.waiting import wait_for_sources
-from marketdata.texts import word
+from importer.waiting import wait_for_list, wait_for_sources
+from marketdata.texts import Text, word
 from tests.importer.factories import make_task
 
 pytestmark = pytest.mark.django_db
@@ -44,3 +44,10 @@ def test_a_source_that_answers_again_is_no_reason() -> None:
     keep_silent("sina", "Sina", "is this machine online?")
     pacing.close_breaker("sina", by="admin")
     assert "online" not in message_of_a_waiting_task()
+
+
+def test_a_wait_for_the_list_of_stocks_says_what_is_waited_for_and_why() -> None:
+    task = make_task(status=Status.RUNNING)
+    wait_for_list(task.pk, db_now() + timedelta(minutes=5), Text("Shanghai refuses."))
+    task.refresh_from_db()
+    assert task.message.startswith("The list of stocks is not to be had yet: Shanghai refuses. Next try at ")

@@ -6,12 +6,15 @@ from pathlib import Path
 import akshare
 import pandas as pd
 import pytest
+from django.utils import translation
 
+from importer.plan_task import PlanFailed, _fetch_list
 from importer.sources.akshare.eastmoney import Eastmoney
 from importer.sources.akshare.exchanges import listed_stocks
 from importer.sources.akshare.sina import Sina
 from importer.sources.akshare.tencent import Tencent
 from importer.sources.base import BadData, Banned, ListedStock, SourceUnavailable
+from importer.task_requests import build_request
 from tests.sources.conftest import close_connections
 from tests.sources.standin import StandIn, running_standin
 
@@ -116,3 +119,13 @@ def test_a_sheet_that_cannot_be_read_is_bad_data(standin: StandIn, kind: str) ->
     standin.fault(kind, host="www.szse.cn")
     with pytest.raises(BadData):
         listed_stocks()
+
+
+def test_while_the_lists_rest_a_task_is_told_which_source_and_until_when(standin: StandIn) -> None:
+    standin.fault("429", host="exchanges", seconds=600)
+    request = build_request("import", source="eastmoney", start=date(2024, 1, 1), end=date(2024, 6, 28))
+    with pytest.raises(PlanFailed):
+        _fetch_list(request)
+    with translation.override("en"), pytest.raises(PlanFailed, match="stock lists is not asked before") as caught:
+        _fetch_list(request)
+    assert caught.value.until is not None
