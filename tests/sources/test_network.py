@@ -27,6 +27,7 @@ from importer.sources.fetching import FetchContext, fetching
 from importer.sources.gate_adapter import passing
 from importer.sources.tdxquotes import TdxQuotes
 from importer.task_words import state_text
+from importer.waiting import waits_for_network
 from marketdata.models import Bar
 from tests.sources.broken_network import close_doors, find_no_name, pulled_cable
 from tests.sources.standin import StandIn
@@ -201,14 +202,20 @@ def test_an_import_waits_for_the_network_says_so_and_loses_nothing(standin: Stan
     with pulled_cable() as cable:
 
         def plug_in() -> None:
-            with translation.override("en"):
-                task = ImportTask.objects.get()
-                said.extend([task.message, str(state_text(task))])
+            ends = time.monotonic() + 60
+            while not said and time.monotonic() < ends:
+                time.sleep(0.05)
+                task = ImportTask.objects.first()
+                if task is not None and waits_for_network(task):
+                    with translation.override("en"):
+                        said.extend([task.message, str(state_text(task))])
             connection.close()
             cable.pulled = False
 
-        threading.Timer(2.0, plug_in).start()
+        waiter = threading.Thread(target=plug_in)
+        waiter.start()
         task = run_import("import", source="auto", start=START, end=END, symbols="600519")
+        waiter.join()
     assert "is this machine online" in said[0]
     assert "goes on by itself" in said[0]
     assert said[1] == "running, waits for the network"
