@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 
 import pytest
+import time_machine
 
 from marketdata.absences import remember_absent
 from marketdata.completeness import day_completeness
@@ -13,6 +14,7 @@ from marketdata.models import Stock
 from marketdata.panel_completeness import require_complete_range
 from marketdata.reading import load_day, load_panel
 from marketdata.store import ensure_stocks, store_bars
+from marketdata.trading_days import EXCHANGE_TIME
 from tests.marketdata.bars import bars
 
 pytestmark = pytest.mark.django_db
@@ -81,7 +83,10 @@ def test_days_that_are_not_finished_are_not_missing() -> None:
     Stock.objects.update(covered_from=None, covered_until=None, delisted_on="2024-01-06")
     assert load_panel(end="2100-01-01").attrs["complete"]
     Stock.objects.update(delisted_on=None)
-    assert max(load_panel(end="2100-01-01").attrs["incomplete"]) < "2100-01-01"
+    with time_machine.travel(datetime(2024, 1, 9, 16, tzinfo=EXCHANGE_TIME)):
+        assert load_panel(end="2024-02-01").attrs["incomplete"] == {"2024-01-08": 1, "2024-01-09": 1}
+    with time_machine.travel(datetime(2024, 1, 9, 15, 59, tzinfo=EXCHANGE_TIME)):
+        assert load_panel(end="2024-02-01").attrs["incomplete"] == {"2024-01-08": 1}
 
 
 @pytest.mark.usefixtures("market")
