@@ -44,6 +44,7 @@ _TOO_LARGE = Text(gettext_noop("The request is too large."))
 _NO_OBJECT = Text(gettext_noop("The body must be a JSON object, such as {}."))
 _UNKNOWN_FIELD = gettext_noop("There is no field “%(field)s”. The fields are %(names)s.")
 _NO_FIELDS = gettext_noop("There is no field “%(field)s”: this call has none.")
+_TWICE = gettext_noop("“%(field)s” must be given once only.")
 _NOT_VALID = gettext_noop("The value of “%(field)s” is not valid.")
 _ONE_OF = gettext_noop("“%(field)s” must be one of %(names)s.")
 
@@ -109,6 +110,11 @@ def unknown_field(field: str, known: Mapping[str, Any]) -> InvalidInput:
     """Return the error that names a field (or parameter) nobody knows, and those that there are."""
     values = {"field": field[:40], "names": ", ".join(known)}
     return InvalidInput(field[:40], Text(_UNKNOWN_FIELD if known else _NO_FIELDS, values), "unknown_field")
+
+
+def field_twice(field: str) -> InvalidInput:
+    """Return the error for a parameter that is in the URL more than once."""
+    return InvalidInput(field, Text(_TWICE, {"field": field}))
 
 
 def on_explained_error(_request: HttpRequest, error: ExplainedError) -> HttpResponse:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
-from importer.api_errors import unknown_field
+from importer.api_errors import field_twice, unknown_field
 from importer.sources.registry import AUTO, source_names
 from marketdata.trading_days import EXCHANGE_TIME
 
@@ -272,7 +272,7 @@ def _refuse_constant(name: str) -> Any:
 def strict(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """Refuse parameters in the URL that the view does not read: a misspelt filter must not answer something else.
 
-    They are the fields of the model of its ``query``.
+    It reads the fields of the model of its ``query``, each once: of a second value nobody would know.
     """
     signature = inspect.signature(view, eval_str=True)
     parameter = signature.parameters.get("query")
@@ -281,9 +281,11 @@ def strict(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseB
 
     @wraps(view)
     def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        for name in request.GET:
+        for name, values in request.GET.lists():
             if name not in known:
                 raise unknown_field(name, known)
+            if len(values) > 1:
+                raise field_twice(name)
         return view(request, *args, **kwargs)
 
     # Django Ninja reads annotations; as texts it would look them up in this module.

@@ -272,6 +272,10 @@ def test_a_misspelt_filter_is_named_with_those_that_there_are(api: Caller) -> No
     assert error_of(api.get(f"/tasks/{make_task().pk}", limit="5")) == (422, "unknown_field", "limit")
 
 
+def test_a_filter_that_is_given_twice_is_refused(api: Caller) -> None:
+    assert error_of(api.get("/tasks?source=sina&source=tdx")) == (422, "bad_request", "source")
+
+
 def test_a_list_takes_few_queries_however_long_it_is(api: Caller, django_assert_max_num_queries: Callable) -> None:  # type: ignore[type-arg]
     parent = make_task()
     for number in range(30):
