@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from ninja.parser import Parser
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -84,6 +84,13 @@ def _to_bool(value: Any) -> bool:
     raise PydanticCustomError("bool_type", "not a boolean")
 
 
+def _to_asked_source(value: str) -> str:
+    names = [AUTO, *source_names()]
+    if value in names:
+        return value
+    raise PydanticCustomError("literal_error", "not a source", {"expected": ", ".join(names)})
+
+
 _DATE_SCHEMA = {"type": "string", "format": "date", "pattern": r"^\d{4}-\d{2}-\d{2}$", "examples": ["2024-12-25"]}
 IsoDate = Annotated[date, BeforeValidator(_to_date), WithJsonSchema(_DATE_SCHEMA)]
 # A day, or a time; without an offset it is exchange time.
@@ -116,6 +123,10 @@ SourceName = Annotated[
     Plain,
     Field(min_length=1, max_length=40),
     WithJsonSchema({"type": "string", "enum": [AUTO, *source_names()], "default": AUTO}),
+]
+# To choose among tasks: one that is no source would choose none, without a word.
+AskedSource = Annotated[
+    str, AfterValidator(_to_asked_source), WithJsonSchema({"type": "string", "enum": [AUTO, *source_names()]})
 ]
 # In the query all values are texts, and one that is missing is not null.
 BoolText = Annotated[bool, BeforeValidator(_to_bool), WithJsonSchema({"type": "boolean"})]
@@ -208,7 +219,7 @@ class Page(QueryParameters):
 class TaskFilter(Page):
     status: StatusName | Missing = None
     kind: KindName | Missing = None
-    source: SourceName | Missing = None
+    source: AskedSource | Missing = None
     by: Annotated[Plain, Field(max_length=80)] | Missing = None
     since: Moment | Missing = None
     until: LastMoment | Missing = None

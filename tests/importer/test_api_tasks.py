@@ -253,6 +253,7 @@ def test_tasks_may_be_filtered_by_state_kind_and_time(api: Caller) -> None:
         ({"status": "done"}, "status"),
         ({"status": ""}, "status"),
         ({"kind": "export"}, "kind"),
+        ({"source": "null"}, "source"),
         ({"since": "yesterday"}, "since"),
         ({"since": "2024-02-30"}, "since"),
         ({"since": "2024-12-24T25:00:00"}, "since"),
