@@ -379,3 +379,22 @@ class TaskSchedule(Reasoned):
     @property
     def rule(self) -> Rule:
         return Rule(When(self.when), self.at, self.weekday, self.day, self.cron)
+
+
+class KnownFinding(models.Model):
+    """What a check of the stored bars found: the next one tells what is new. Without a symbol: a day of all stocks."""
+
+    symbol = models.CharField(_("symbol"), max_length=12, blank=True)
+    day = models.DateField(_("day"))
+    rule = models.CharField(_("rule"), max_length=20)
+    first_seen_at = models.DateTimeField(_("first seen"))
+
+    class Meta:
+        verbose_name = _("known finding")
+        verbose_name_plural = _("known findings")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["symbol", "day", "rule"], name="known_finding_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.symbol} {self.day} {self.rule}".strip()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+from django.utils.translation import gettext_noop
 
 from importer.dbtime import db_now
 from importer.models import ImportTask, Kind, Status
 from importer.notify.models import Event, Notice
-from marketdata.texts import Text, sentence
+from marketdata.texts import Text, counted, sentence
 
 # As on the data page: a stock or two that failed do not make an update a bad one.
 SHARE_THAT_MAKES_IT_BAD = 0.01
+# Of new findings a message names so many kinds, and so many stocks of each.
+_KINDS_SHOWN = 5
+_STOCKS_SHOWN = 5
 
 
 def record(key: str, event: Event, lines: Sequence[Text], *, task: ImportTask | None = None) -> bool:
@@ -20,6 +25,20 @@ def record(key: str, event: Event, lines: Sequence[Text], *, task: ImportTask | 
         return False
     made = Notice.objects.bulk_create([_notice(key, event, lines, task)], ignore_conflicts=True)
     return bool(made)
+
+
+def new_finding_lines(fresh: Iterable[tuple[Text, Sequence[str]]]) -> list[Text]:
+    """Return the lines of a message about new findings: their number, then each kind (what it is, and the stocks that
+    have it), the most frequent first.
+    """
+    kinds = sorted(fresh, key=lambda each: -len(each[1]))
+    count = sum(len(stocks) for _kind, stocks in kinds)
+    lines = [Text("%(found)s.", {"found": counted(count, "%(count)s new finding", "%(count)s new findings")})]
+    for kind, stocks in kinds[:_KINDS_SHOWN]:
+        named = ", ".join(dict.fromkeys(filter(None, stocks[:_STOCKS_SHOWN])))
+        values = {"reason": sentence(kind), "count": len(stocks), "symbols": named or "-"}
+        lines.append(Text(gettext_noop("%(reason)s: %(count)s (%(symbols)s)."), values))
+    return lines
 
 
 def task_ended(task: ImportTask) -> None:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_noop
 from importer.failure_words import code_text
 from importer.hosts import live_workers
 from importer.models import Breaker, Failure, ImportTask, Outcome, SourceState, Status, TaskSchedule
-from importer.notify.events import record
+from importer.notify.events import new_finding_lines, record
 from importer.notify.models import Event, Notice
 from importer.pace_rules import said_last
 from importer.pacing import last_trouble
@@ -24,14 +24,13 @@ from importer.status import active_task, completeness, known_on
 from importer.task_words import request_text
 from importer.verdict import complete_until
 from importer.waiting import waits_for_network
-from marketdata.texts import Text, counted, moment, sentence, word
+from marketdata.texts import Text, moment, sentence, word
 from marketdata.trading_days import EXCHANGE_TIME, is_assumed, newest_finished_day
 
 # A rest of so long comes after some ten minutes of refusals, or because the source asked for it.
 LONG_REST = timedelta(minutes=30)
 # A finding that was listed within this time is not new.
 KNOWN_FOR = timedelta(days=90)
-_KINDS_SHOWN = 5
 
 _MISSING = gettext_noop("The bars of %(day)s are not there: what is stored is complete until %(until)s.")
 _ASSUMED = gettext_noop("That this is a trading day is only assumed.")
@@ -96,8 +95,8 @@ def new_findings(now: datetime, looked_at: set[int]) -> int:
     for notice in ended.select_related("task").distinct():
         key = f"findings:{notice.task_id}"
         if notice.task is not None and not Notice.objects.filter(key=key).exists():
-            lines = list(_finding_lines(notice.task))
-            found += bool(lines) and record(key, Event.FINDINGS, lines, task=notice.task)
+            fresh = _fresh_findings(notice.task)
+            found += bool(fresh) and record(key, Event.FINDINGS, new_finding_lines(fresh), task=notice.task)
         looked_at.add(notice.pk)
     return found
 
@@ -155,8 +154,8 @@ def _refused_schedules() -> Iterator[Text]:
         yield Text(gettext_noop("The schedule “%(schedule)s” could not start at %(at)s. %(reason)s"), values)
 
 
-def _finding_lines(task: ImportTask) -> Iterator[Text]:
-    """Yield one line for each kind of finding of which some are new, and a first line that counts them."""
+def _fresh_findings(task: ImportTask) -> list[tuple[Text, list[str]]]:
+    """Return the kinds of finding of which the task has new ones, each with the stocks of these."""
     listed = Failure.objects.filter(task=task, finding=True).order_by("id")
     rows = list(listed.values_list("symbol", "code", "reason_values"))
     earlier = Failure.objects.filter(finding=True, code__in={code for _symbol, code, _values in rows})
@@ -169,14 +168,7 @@ def _finding_lines(task: ImportTask) -> Iterator[Text]:
     for row in rows:
         if _identity(*row) not in known:
             fresh.setdefault(row[1], []).append(row[0])
-    if not fresh:
-        return
-    count = sum(map(len, fresh.values()))
-    yield Text("%(found)s.", {"found": counted(count, "%(count)s new finding", "%(count)s new findings")})
-    for code, stocks in sorted(fresh.items(), key=lambda each: -len(each[1]))[:_KINDS_SHOWN]:
-        named = ", ".join(dict.fromkeys(filter(None, stocks[:_KINDS_SHOWN])))
-        values = {"reason": sentence(code_text(code)), "count": len(stocks), "symbols": named or "-"}
-        yield Text(gettext_noop("%(reason)s: %(count)s (%(symbols)s)."), values)
+    return [(code_text(code), stocks) for code, stocks in fresh.items()]
 
 
 def _identity(symbol: str, code: str, values: dict[str, object]) -> tuple[str, str, str]:

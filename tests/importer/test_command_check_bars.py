@@ -7,16 +7,19 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from django.utils.translation import override
 
 from importer import bar_sample
+from importer.notify.models import Event, Notice
 from importer.sources.base import SourceUnavailable
-from marketdata.absences import remember_absent
+from marketdata.absences import forget_absent, remember_absent
 from marketdata.actions import ListedAction, save_actions
 from marketdata.adjustment import Action
 from marketdata.index_days import save_index_days
 from marketdata.market_index import IndexDayBar
 from marketdata.models import Stock
 from marketdata.store import ensure_stocks, store_bars
+from marketdata.texts import Text
 from tests.importer.command_line import Outcome, give_command, what_is_stored
 from tests.importer.simulated_clock import at
 from tests.marketdata.bars import weekdays
@@ -61,7 +64,7 @@ def test_sound_bars_end_with_0(capsys: pytest.CaptureFixture[str]) -> None:
     shown = check(capsys)
 
     assert (shown.status, shown.err) == (0, "")
-    assert shown.out_lines == ["5 bars of 1 stocks were checked.", "Nothing was found."]
+    assert shown.out_lines == ["5 bars of 1 stock were checked.", "Nothing was found."]
 
 
 def test_a_missing_day_ends_with_3_and_names_the_repair(capsys: pytest.CaptureFixture[str]) -> None:
@@ -277,3 +280,42 @@ def test_days_whose_index_differs_are_listed(capsys: pytest.CaptureFixture[str])
     assert f"repair_bars --start {DAYS[2]} --end {DAYS[2]}" in shown.out
     assert "the index differs 1" in shown.out
     assert "the index" not in check(capsys, "--symbols", SYMBOL).out
+
+
+def notices() -> list[list[str]]:
+    """Return the lines of each message about findings, oldest first."""
+    found = Notice.objects.filter(event=Event.FINDINGS).order_by("id")
+    return [[str(Text(line["msgid"], line["values"])) for line in notice.lines] for notice in found]
+
+
+def test_what_no_earlier_check_had_found_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    store(bars_of([DAYS[0], *DAYS[2:]]))
+    store(bars_of(DAYS[:-1]), symbol="600001.SH")
+
+    check(capsys)
+    again = check(capsys)
+
+    with override("en"):
+        told = notices()
+    assert told == [["2 new findings.", "missing: 1 (600000.SH).", "out of date: 1 (600001.SH)."]]
+    assert again.status == 3
+    assert again.out_lines[-2:] == ["Findings: 2 (missing 1; out of date 1).", "New since earlier checks: 0."]
+
+
+def test_a_finding_that_was_gone_and_comes_back_is_new(capsys: pytest.CaptureFixture[str]) -> None:
+    stored = store(bars_of([DAYS[0], *DAYS[2:]]))
+    check(capsys)
+    remember_absent(stored, [DAYS[1]], source="sina")
+    check(capsys)
+    forget_absent(stored, DAYS[1], DAYS[1])
+    check(capsys)
+    assert len(notices()) == 2
+
+
+def test_a_check_of_some_stocks_forgets_nothing_about_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    store(bars_of([DAYS[0], *DAYS[2:]]))
+    store(bars_of(DAYS), symbol="600001.SH")
+    check(capsys)
+    assert check(capsys, "--symbols", "600001").status == 0
+    check(capsys)
+    assert len(notices()) == 1

@@ -12,12 +12,13 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, gettext_noop
+from django.utils.translation import gettext_lazy, ngettext
 from rich.console import Console
 from rich.progress import Progress
 
 from importer.bar_check import check_stocks, stocks_to_check
 from importer.bar_sample import compare_stocks, sample, sample_sources
+from importer.check_memory import RULES, FindingKey, note_findings
 from importer.management.base import Exit, ExplainingCommand, whole_number
 from importer.models import Kind
 from importer.sources.registry import SOURCES
@@ -28,15 +29,6 @@ from marketdata.origin import current_origin
 from marketdata.quality import Finding, Rule
 from marketdata.trading_days import newest_finished_day
 
-RULES = {
-    Rule.MISSING: gettext_noop("missing"),
-    Rule.IMPOSSIBLE: gettext_noop("impossible"),
-    Rule.JUMP: gettext_noop("beyond the limit"),
-    Rule.ACTION: gettext_noop("corporate action in doubt"),
-    Rule.STALE: gettext_noop("out of date"),
-    Rule.DISAGREES: gettext_noop("another source differs"),
-    Rule.INDEX: gettext_noop("the index differs"),
-}
 # Names that the sample can be compared with: what is asked over the network.
 NETWORK = [name for name, entry in SOURCES.items() if entry.network]
 
@@ -89,7 +81,7 @@ class Command(ExplainingCommand):
             now=now,
         )
         stocks = stocks_to_check(request)
-        self._counts: Counter[Rule] = Counter()
+        self._found: list[FindingKey] = []
         # Made first: a source that cannot be asked is bad input.
         sources = sample_sources(options["source"]) if options["sample"] else []
         self._check(request, stocks)
@@ -100,7 +92,8 @@ class Command(ExplainingCommand):
             seed = options["seed"] if options["seed"] is not None else secrets.randbelow(1_000_000)
             chosen = sample(stocks, options["sample"], seed)
             compared = self._compare(request, chosen, sources, seed)
-        return self._conclude(compared=compared)
+        whole = request.symbols is None and options["start"] is None and options["end"] is None
+        return self._conclude(compared=compared, everything=whole)
 
     def _check(self, request: TaskRequest, stocks: list[Stock]) -> None:
         bars = suspended = 0
@@ -114,7 +107,12 @@ class Command(ExplainingCommand):
                 self._list(checked.findings)
                 progress.advance(bar)
         self.stdout.write(
-            _("%(bars)s bars of %(stocks)s stocks were checked.") % {"bars": f"{bars:,}", "stocks": f"{len(stocks):,}"}
+            ngettext(
+                "%(bars)s bars of %(count)s stock were checked.",
+                "%(bars)s bars of %(count)s stocks were checked.",
+                len(stocks),
+            )
+            % {"bars": f"{bars:,}", "count": f"{len(stocks):,}"}
         )
         if suspended:
             self.stdout.write(
@@ -145,23 +143,28 @@ class Command(ExplainingCommand):
     def _compare_with_indexes(self, request: TaskRequest) -> None:
         """List the days whose bars do not add up to the turnover of the indexes, where these are known."""
         for figures in differing_days(request.start, request.end):
-            self._counts[Rule.INDEX] += 1
+            self._found.append(("", figures.day, Rule.INDEX))
             day = figures.day.isoformat()
             self.stdout.write(f"{day}  {_(RULES[Rule.INDEX])}: {figures.index.text}")
             self.stdout.write(f"    → python manage.py repair_bars --start {day} --end {day}")
 
     def _list(self, findings: Iterable[Finding]) -> None:
         for each in findings:
-            self._counts[each.rule] += 1
+            self._found.append((each.symbol, each.day, each.rule))
             until = f"–{each.until}" if each.until and each.until != each.day else ""
             self.stdout.write(f"{each.symbol}  {each.day}{until}  {_(RULES[each.rule])}: {each.values}")
             self.stdout.write(f"    → {each.repair}")
 
-    def _conclude(self, *, compared: bool) -> int:
-        if self._counts:
-            parts = [f"{_(RULES[rule])} {self._counts[rule]:,}" for rule in Rule if self._counts[rule]]
-            total = f"{sum(self._counts.values()):,}"
-            self.stdout.write(_("Findings: %(count)s (%(rules)s).") % {"count": total, "rules": "; ".join(parts)})
+    def _conclude(self, *, compared: bool, everything: bool) -> int:
+        new = len(note_findings(self._found, everything=everything))
+        if self._found:
+            counts = Counter(rule for _symbol, _day, rule in self._found)
+            parts = [f"{_(RULES[rule])} {counts[rule]:,}" for rule in Rule if counts[rule]]
+            self.stdout.write(
+                _("Findings: %(count)s (%(rules)s).") % {"count": f"{len(self._found):,}", "rules": "; ".join(parts)}
+            )
+            if new < len(self._found):
+                self.stdout.write(_("New since earlier checks: %(new)s.") % {"new": f"{new:,}"})
             return Exit.WITH_FAILURES
         if not compared:
             return Exit.BAD_INPUT

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from rich.console import Console
 from rich.progress import Progress
 
@@ -73,10 +73,14 @@ class Command(ExplainingCommand):
         for text in flag_texts(result.said.get("flags", [])):
             self.stderr.write(str(text))
         self.stdout.write(
-            _("%(bars)s bars of %(stocks)s stocks were written to %(folder)s (adjustment: %(adjust)s).")
+            ngettext(
+                "%(bars)s bars of %(count)s stock were written to %(folder)s (adjustment: %(adjust)s).",
+                "%(bars)s bars of %(count)s stocks were written to %(folder)s (adjustment: %(adjust)s).",
+                result.stocks,
+            )
             % {
                 "bars": f"{result.bars:,}",
-                "stocks": f"{result.stocks:,}",
+                "count": f"{result.stocks:,}",
                 "folder": result.folder,
                 "adjust": result.said["adjust"],
             }

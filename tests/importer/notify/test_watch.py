@@ -162,5 +162,5 @@ def test_a_task_whose_findings_are_known_is_looked_at_once(monkeypatch: pytest.M
     ended_with(("600000.SH", "2026-11-19"))
     looked_at: set[int] = set()
     assert watch.new_findings(at(FRIDAY, 20), looked_at) == 0
-    monkeypatch.setattr(watch, "_finding_lines", lambda _task: pytest.fail("It was looked at again."))
+    monkeypatch.setattr(watch, "_fresh_findings", lambda _task: pytest.fail("It was looked at again."))
     assert watch.new_findings(at(FRIDAY, 21), looked_at) == 0
