@@ -51,7 +51,7 @@ def test_details_of_old_tasks_are_forgotten_and_their_sums_stay(settings: Settin
     assert (old.total, old.done, old.failed) == (3, 2, 1)
     assert old.transitions.count() == 1
     page = shown(english_browser(), f"/data/tasks/{old.pk}/")
-    assert "The source refused: 1" in page
+    assert "The source refused <b>1</b>" in page
     assert "The list itself was forgotten on" in page
     assert "Retry" not in page
 

@@ -35,6 +35,9 @@ from tests.sources.conftest import close_connections
 from tests.sources.standin import StandIn, running_standin
 from tests.sources.standin.bars import StandInBar
 
+# The clock stands at the last day of the stand-in's market, which urllib3 takes for a broken one.
+pytestmark = pytest.mark.filterwarnings("ignore::urllib3.exceptions.SystemTimeWarning")
+
 SYMBOL, START, END = "600519.SH", date(2024, 1, 2), date(2024, 6, 28)
 SOURCES = {
     "eastmoney": Eastmoney(),
