@@ -121,7 +121,7 @@ def _lane_lines(task: ImportTask, now: datetime) -> Iterator[str]:
     for slot in slots:
         left = duration_text((slot.leased_until - now).total_seconds())
         doing = slot.doing if slot.pid else _("waits for a worker")
-        rows.append((slot.number, slot.host or "-", slot.pid or "-", doing or "-", left))
+        rows.append((slot.number + 1, slot.host or "-", slot.pid or "-", doing or "-", left))
     yield from (f"  {line}" for line in table_lines(rows))
 
 
