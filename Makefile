@@ -28,7 +28,7 @@ help:
 	@echo "make clean     remove .venv and everything else that is made; the databases in var/ stay"
 
 demo: $(USER_STAMP)
-	@BARVAULT_DEMO=1 $(MANAGE) demo
+	@BARVAULT_DEMO=1 exec $(MANAGE) demo
 
 run: $(USER_STAMP)
 	@echo "Preparing the database."

@@ -141,3 +141,15 @@ def test_clean_leaves_the_databases(folder: Folder) -> None:
     assert folder.make("clean").returncode == 0
     assert not (folder.path / ".venv").exists()
     assert (folder.path / "var" / "barvault.sqlite3").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/comm").exists(), reason="Only Linux has /proc.")
+@pytest.mark.parametrize("target", ["demo", "run"])
+def test_no_shell_stands_between_make_and_what_it_runs(folder: Folder, target: str) -> None:
+    """Whoever ends make by a signal ends the server, too: make passes it on to its children."""
+    folder.install_pretender()
+    folder.make("install")
+    python = folder.path / ".venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\necho "$2 $(cat /proc/$PPID/comm)" >> "{folder.calls_file}"\n')
+    folder.make(target)
+    assert folder.calls()[-1] == f"{'demo' if target == 'demo' else 'serve'} make"
