@@ -18,8 +18,7 @@ from marketdata.bar_columns import Days, Integers, Mask
 from marketdata.completeness import DayFigures, require_complete
 from marketdata.exceptions import IncompleteDay
 from marketdata.models import AbsentDay, Bar
-from marketdata.recoding import current_symbols
-from marketdata.stock_spans import StockSpans, day_number, spans_of
+from marketdata.stock_spans import StockSpans, day_number, wanted_spans
 from marketdata.texts import counted, sentence
 from marketdata.trading_days import FIRST_DAY, newest_finished_day, trading_days
 
@@ -128,7 +127,7 @@ def require_complete_range(symbols: Sequence[str] | None, start: date | None, en
 
     Reads the keys of their bars, of some stocks at a time. Raises UnknownStock.
     """
-    spans = spans_of(None if symbols is None else list(dict.fromkeys(current_symbols(symbols).values())))
+    spans = wanted_spans(symbols)
     count, place_of = PanelCount(spans), spans.places_of_ids()
     for begin in range(0, len(spans), _STOCKS_AT_ONCE):
         ids, days = bars_table.read_panel(spans.ids[begin : begin + _STOCKS_AT_ONCE], start, end, ())

@@ -37,9 +37,9 @@ from marketdata.given_days import GivenDay, parse_bound, parse_day
 from marketdata.index_days import with_index
 from marketdata.market_index import INDEX_OF
 from marketdata.panel_completeness import incomplete_days, require_complete_days
-from marketdata.recoding import current_symbol, current_symbols
+from marketdata.recoding import current_symbol
 from marketdata.resampling import resample
-from marketdata.stock_spans import StockSpans, spans_of
+from marketdata.stock_spans import StockSpans, wanted_spans
 from marketdata.symbols import parse_symbol, parse_symbols
 
 __all__ = ["load_bars", "load_day", "load_panel", "read_bars", "resample"]
@@ -222,9 +222,7 @@ def _check_incomplete(incomplete: str) -> None:
 
 
 def _wanted_stocks(symbols: str | Iterable[str] | None) -> StockSpans:
-    if symbols is None:
-        return spans_of(None)
-    return spans_of(list(dict.fromkeys(current_symbols(parse_symbols(symbols)).values())))
+    return wanted_spans(None if symbols is None else parse_symbols(symbols))
 
 
 def _stock_of(symbol: str) -> tuple[str, int]:

@@ -6,7 +6,7 @@ Five thousand rows through the ORM take longer than a day's bars. Days are whole
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from operator import itemgetter
@@ -17,6 +17,7 @@ from marketdata import queries
 from marketdata.bar_columns import Integers, Mask
 from marketdata.either_database import fetch_rows
 from marketdata.exceptions import UnknownStock
+from marketdata.recoding import current_symbols
 
 _EPOCH = date(1970, 1, 1)
 # Beyond a few, reading all is faster than naming each.
@@ -76,6 +77,14 @@ def spans_of(symbols: Sequence[str] | None) -> StockSpans:
         if symbol not in found:
             raise UnknownStock(symbol=symbol)
     return _columns([found[symbol] for symbol in symbols])
+
+
+def wanted_spans(symbols: Iterable[str] | None) -> StockSpans:
+    """Return the same of symbols that may be codes which Beijing gave out before, each stock once.
+
+    Raises UnknownStock.
+    """
+    return spans_of(None if symbols is None else list(dict.fromkeys(current_symbols(symbols).values())))
 
 
 _SYMBOL = itemgetter(0)

@@ -13,15 +13,15 @@ import os
 import ssl
 import threading
 import time
-from base64 import b64encode
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from http.client import HTTPException
 from queue import Empty, SimpleQueue
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 
 from importer.dbtime import db_now
@@ -155,9 +155,6 @@ def _connection(host: str, proxy: str | None, trust: ssl.SSLContext) -> RacingCo
     if not parts.hostname:
         raise ValueError(f"the proxy {parts.scheme} has no host")
     connection = RacingConnection(parts.hostname, parts.port or 80, timeout=PATIENCE, ssl_context=trust)
-    headers = {}
-    if parts.username:
-        secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Proxy-Authorization"] = f"Basic {b64encode(secret.encode()).decode()}"
-    connection.set_tunnel(host, 443, headers)
+    # With the name and the password that requests would send.
+    connection.set_tunnel(host, 443, HTTPAdapter().proxy_headers(proxy))
     return connection
