@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F, Max, Min, Q, Sum
+from django.db.models import F, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Least
 from django.utils.translation import gettext_noop
 
@@ -48,7 +48,7 @@ class Claim:
 
 
 def claim(task_id: UUID, lane: int, now: datetime) -> Claim | None:
-    """Take the next open chunk that no living lane holds; None when there is none.
+    """Take the next open chunk that no lane holds; None when there is none. Call ``free_expired`` before.
 
     Chunks with a single suspected stock come only after all others are finished; those that were put off, not before
     their time. ``careful`` says that a lane died at the cursor: one stock at a time, so that a further death is
@@ -56,8 +56,7 @@ def claim(task_id: UUID, lane: int, now: datetime) -> Claim | None:
     """
     with transaction.atomic():
         open_chunks = ImportChunk.objects.filter(_OPEN, due(now), task_id=task_id)
-        free = Q(lane=None) | lease_over(now)
-        waiting = open_chunks.filter(free).order_by("number")
+        waiting = open_chunks.filter(lane=None).order_by("number")
         if connection.features.has_select_for_update_skip_locked:
             waiting = waiting.select_for_update(skip_locked=True)
         chunk = waiting.filter(isolated=False).first()
@@ -179,6 +178,19 @@ def ask_again_now(now: datetime) -> None:
     ImportChunk.objects.filter(_OPEN, not_before__gt=now).update(not_before=now)
 
 
+def free_expired(task_id: UUID, now: datetime) -> None:
+    """Do what ``free_after_death`` does with every chunk whose lease has run out.
+
+    For whoever looks for work before the dispatcher has found the dead: taken without a word, the chunk would be
+    another lane's by then, and a stock that kills its lanes would never be blamed.
+    """
+    expired = ImportChunk.objects.filter(_OPEN, lease_over(now), task_id=task_id)
+    if expired.exists():
+        with transaction.atomic():
+            _lock_task(task_id)
+            _count_deaths(expired)
+
+
 def free_after_death(task_id: UUID, lane: int) -> None:
     """Take the chunks of a dead lane from it, and remember the stock that was in flight.
 
@@ -188,19 +200,22 @@ def free_after_death(task_id: UUID, lane: int) -> None:
     """
     with transaction.atomic():
         _lock_task(task_id)
-        held = ImportChunk.objects.select_for_update().filter(_OPEN, task_id=task_id, lane=lane)
-        for chunk in held:
-            chunk.generation += 1
-            chunk.lane = None
-            chunk.leased_until = None
-            chunk.deaths += 1
-            symbol = chunk.symbols[chunk.cursor]
-            if chunk.isolated:
-                if chunk.deaths >= DEATHS_IN_ISOLATION:
-                    _list_as_failure(chunk, symbol)
-            elif chunk.deaths >= DEATHS_BEFORE_ISOLATION:
-                _set_aside(chunk, symbol)
-            chunk.save()
+        _count_deaths(ImportChunk.objects.filter(_OPEN, task_id=task_id, lane=lane))
+
+
+def _count_deaths(held: QuerySet[ImportChunk]) -> None:
+    for chunk in held.select_for_update():
+        chunk.generation += 1
+        chunk.lane = None
+        chunk.leased_until = None
+        chunk.deaths += 1
+        symbol = chunk.symbols[chunk.cursor]
+        if chunk.isolated:
+            if chunk.deaths >= DEATHS_IN_ISOLATION:
+                _list_as_failure(chunk, symbol)
+        elif chunk.deaths >= DEATHS_BEFORE_ISOLATION:
+            _set_aside(chunk, symbol)
+        chunk.save()
 
 
 def _set_aside(chunk: ImportChunk, symbol: str) -> None:

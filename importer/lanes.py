@@ -29,7 +29,7 @@ from django.db import (
 
 from config.log_lines import about_task
 from importer import lifecycle, pacing, progress, slots
-from importer.chunks import Claim
+from importer.chunks import Claim, free_expired
 from importer.chunks import claim as claim_chunk
 from importer.chunks import release as release_chunk
 from importer.chunks import renew as renew_chunk
@@ -168,6 +168,7 @@ class Lane:
 
         Raises LostLease when somebody else has this lane's place.
         """
+        free_expired(self.hold.task_id, db_now())
         with transaction.atomic():
             now = db_now()
             if not slots.renew(self.hold, now, self.doing):

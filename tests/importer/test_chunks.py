@@ -30,7 +30,7 @@ def test_a_chunk_whose_lease_is_over_can_be_claimed_again_and_its_old_lane_is_fe
     make_chunk(task, ["600001.SH", "600002.SH"])
     late = chunks.claim(task.pk, 0, db_now())
     assert late is not None
-    ImportChunk.objects.update(leased_until=db_now() - timedelta(seconds=1))
+    let_leases_run_out(task)
     fresh = chunks.claim(task.pk, 1, db_now())
     assert fresh is not None
     with pytest.raises(LostLease):
@@ -42,6 +42,7 @@ def test_a_chunk_whose_lease_is_over_can_be_claimed_again_and_its_old_lane_is_fe
 
 def test_a_lease_far_ahead_was_written_before_the_clock_was_set_back(task: ImportTask) -> None:
     make_chunk(task, ["600001.SH"], lane=0, leased_until=db_now() + timedelta(hours=1))
+    chunks.free_expired(task.pk, db_now())
     assert chunks.claim(task.pk, 1, db_now()) is not None
 
 
@@ -115,6 +116,30 @@ def test_three_more_deaths_alone_make_it_a_listed_failure(task: ImportTask) -> N
     assert "600001.SH" in failure.reason
     assert sum(chunk.size - chunk.set_aside for chunk in task.chunks.all()) == 1
     assert sum(chunk.failed for chunk in task.chunks.all()) == 1
+
+
+def test_lanes_that_die_in_turn_before_anyone_finds_them_dead_are_counted(task: ImportTask) -> None:
+    make_chunk(task, ["600001.SH", "600002.SH"])
+    for lane in (0, 1):
+        assert chunks.claim(task.pk, lane, db_now()) is not None
+        let_leases_run_out(task)
+    rest = chunks.claim(task.pk, 0, db_now())
+    assert rest is not None
+    assert rest.symbols[rest.cursor] == "600002.SH", "the stock at which two lanes died was not set aside"
+
+
+def test_a_lease_that_lasts_is_no_death(task: ImportTask) -> None:
+    make_chunk(task, ["600001.SH"])
+    claim = chunks.claim(task.pk, 0, db_now())
+    assert claim is not None
+    chunks.free_expired(task.pk, db_now())
+    chunks.advance(claim, 0, db_now(), done=1)
+    assert ImportChunk.objects.get().deaths == 0
+
+
+def let_leases_run_out(task: ImportTask) -> None:
+    ImportChunk.objects.update(leased_until=db_now() - timedelta(seconds=1))
+    chunks.free_expired(task.pk, db_now())
 
 
 def die(task: ImportTask) -> None:

@@ -305,6 +305,26 @@ def test_a_dead_lane_s_stock_is_done_by_the_next_one(bell: Bell, task: ImportTas
     assert (task.status, task.done) == (Status.COMPLETED, 12)
 
 
+def test_a_lane_that_is_there_before_a_dead_one_is_found_counts_its_death(
+    bell: Bell, task: ImportTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Died(BaseException):
+        pass
+
+    def die() -> None:
+        raise Died
+
+    monkeypatch.setattr("importer.chunks.DEATHS_BEFORE_ISOLATION", 1)
+    with pytest.raises(Died):
+        work(bell, after_stocks(1, die))
+    ImportChunk.objects.filter(number=1).update(lane=0, leased_until=db_now() - timedelta(seconds=1))
+    dispatch(bell=bell, lanes=lambda: 2)
+    work_in_lane(*bell.messages.pop(0), bell=bell)
+    assert ImportChunk.objects.filter(task=task, isolated=True).count() == 1
+    task.refresh_from_db()
+    assert (task.status, task.done) == (Status.COMPLETED, 12)
+
+
 def test_once_the_task_is_planned_the_other_lanes_are_rung_for_at_once(
     bell: Bell, task: ImportTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
