@@ -92,6 +92,11 @@ def pass_on(hold: Hold, bell: Bell, now: datetime) -> bool:
     return True
 
 
+def is_alone(hold: Hold) -> bool:
+    """Say whether the task has no other lane now."""
+    return not LaneSlot.objects.filter(task_id=hold.task_id).exclude(number=hold.number).exists()
+
+
 def give_up(hold: Hold) -> None:
     """Delete the slot: there is nothing to do for it now. The dispatcher makes it anew when there is."""
     _held(hold).delete()

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from config.log_lines import log_time
+from importer import slots
 from importer.asking import AllSourcesRest, Answer, NoSourceAnswered, ask
 from importer.chunks import Claim, advance, put_off
 from importer.day_work import market_day, store_decided
@@ -85,6 +87,9 @@ class ChunkWork:
         StopRequested, or what the database raises; every other trouble is the stock's and is listed.
         """
         claimed = self._store_decided(claimed)
+        # Reading a file takes this process's time, not a server's: done while others are stored, it prolongs their
+        # transaction, and with it every other lane's wait.
+        read_ahead = self.local and slots.is_alone(self.lane.hold)
         stocks = known_stocks(list(claimed.symbols[claimed.cursor :]))
         self.writer.by_source = claimed.by_source
         # Up to ``cursor`` stocks are counted; those from there to ``at`` need nothing.
@@ -101,14 +106,14 @@ class ChunkWork:
                 continue
             jobs = deque([job])
             if self.local:
-                # Reading a file takes this process's time, not a server's: done meanwhile, it would prolong the
-                # transaction, and with it every other lane's wait.
                 jobs.extend(self._files_after(claimed, at, stocks))
             elif self._may_look_ahead(claimed, job) and at < len(claimed.symbols):
                 ahead = self._start(claimed, at, stocks)
             try:
                 while jobs:
-                    together = self._store_together(claimed, cursor, jobs)
+                    if read_ahead and len(jobs) <= FILES_TOGETHER and not self.lane.has_to_leave():
+                        jobs.extend(self._files_after(claimed, jobs[-1].at + 1, stocks))
+                    together = self._store_together(claimed, cursor, list(islice(jobs, FILES_TOGETHER)))
                     if not together and not self._finish(claimed, cursor, jobs[0]):
                         return
                     for _stored in range(together or 1):

@@ -11,11 +11,14 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from importer import lifecycle, stock_work, stopping
+from importer.dbtime import db_now
 from importer.dispatch import dispatch
 from importer.invariants import violations
 from importer.lanes import work_in_lane
+from importer.leases import SLOT_LEASE
 from importer.models import Failure, ImportChunk, ImportTask, LaneSlot, Status
-from importer.stock_work import StockDone
+from importer.stock_work import FILES_TOGETHER, ChunkWork, StockDone
+from importer.stock_writing import Job, StockWriter
 from importer.task_requests import build_request, submit
 from marketdata.models import Bar, Stock
 from marketdata.store import bars_hash, verify_summaries
@@ -54,8 +57,11 @@ def ask_for(folder: Path) -> ImportTask:
     return submit(build_request("import", source="files", path=str(folder), trusted_path=True), by="test").task
 
 
-def work(on_stock: Any = None) -> list[StockDone]:
-    """Let one lane work until it leaves; return what it reported, each also to ``on_stock``."""
+def work(on_stock: Any = None, *, others: int = 0) -> list[StockDone]:
+    """Let one lane work until it leaves; return what it reported, each also to ``on_stock``.
+
+    ``others``: so many lanes are there beside it, and do nothing.
+    """
     messages: list[tuple[str, int, str]] = []
     reported: list[StockDone] = []
 
@@ -68,6 +74,13 @@ def work(on_stock: Any = None) -> list[StockDone]:
             on_stock(done)
 
     dispatch(bell=ring, lanes=lambda: 1)
+    for number in range(1, 1 + others):
+        LaneSlot.objects.create(
+            task=ImportTask.objects.get(status=Status.RUNNING),
+            number=number,
+            token=str(number),
+            leased_until=db_now() + SLOT_LEASE,
+        )
     work_in_lane(*messages[0], bell=ring, on_stock=note)
     return reported
 
@@ -167,6 +180,31 @@ def test_one_by_one_or_together_the_same_is_stored(folder: Path, monkeypatch: py
     ask_for(folder)
     work()
     assert bars_hash() == together
+
+
+@pytest.mark.parametrize(("others", "read_ahead"), [(0, True), (1, False)])
+def test_the_next_files_are_read_while_some_are_stored_if_no_other_lane_waits_for_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, others: int, read_ahead: bool
+) -> None:
+    ask_for(folder)
+    started: list[int] = []
+    at_first_write: list[int] = []
+    start, write_stocks = ChunkWork._start, StockWriter.write
+
+    def counted_start(*arguments: Any) -> Job:
+        started.append(arguments[2])
+        return start(*arguments)
+
+    def watched_write(*arguments: Any) -> list[int]:
+        at_first_write.append(len(started))
+        return write_stocks(*arguments)
+
+    monkeypatch.setattr(ChunkWork, "_start", counted_start)
+    monkeypatch.setattr(StockWriter, "write", watched_write)
+    work(others=others)
+    assert (at_first_write[0] > FILES_TOGETHER) is read_ahead
+    assert sorted(set(started)) == started == list(range(STOCKS)), "each file is read once"
+    assert Bar.objects.count() == 3 * STOCKS
 
 
 def test_files_that_hold_nothing_new_are_skipped_together(folder: Path) -> None:
