@@ -84,16 +84,19 @@ def registered() -> list[Benchmark]:
     return [_registered[name] for name in sorted(_registered)]
 
 
-def interleaved(ways: Mapping[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+def interleaved(ways: Mapping[str, Callable[[], None]], rounds: int, *, warm: bool = False) -> dict[str, list[float]]:
     """Return the seconds that each way took in each round.
 
     Each round runs every way once; every other round in the opposite order, so that neither a machine that slows
-    down nor a cache warmed by the one before favours the same way each time.
+    down nor a cache warmed by the one before favours the same way each time. ``warm``: each way runs once more, before
+    it is timed, and finds the caches as it left them.
     """
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds):
         order = list(ways) if number % 2 == 0 else list(reversed(ways))
         for name in order:
+            if warm:
+                ways[name]()
             begin = time.perf_counter()
             ways[name]()
             seconds[name].append(time.perf_counter() - begin)

@@ -59,6 +59,13 @@ def test_each_round_runs_every_way_and_the_order_alternates() -> None:
     assert [len(times) for times in seconds.values()] == [3, 3]
 
 
+def test_a_warm_way_runs_once_more_before_each_time() -> None:
+    called: list[str] = []
+    seconds = interleaved({"a": lambda: called.append("a"), "b": lambda: called.append("b")}, rounds=1, warm=True)
+    assert called == ["a", "a", "b", "b"]
+    assert [len(each) for each in seconds.values()] == [1, 1]
+
+
 def test_the_ratio_is_the_median_of_the_rounds() -> None:
     assert median_ratio([1.0, 8.0, 3.0], [2.0, 2.0, 3.0]) == 1.0
 
