@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
@@ -40,22 +42,25 @@ unknown_api_url.csrf_exempt = True  # type: ignore[attr-defined]
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer what no view expected. Django calls this while it handles the error."""
+    if isinstance(sys.exception(), OperationalError | InterfaceError):
+        return _answer(request, 503, "unavailable", _("The database does not answer now. Try again in a moment."))
     return _answer(request, 500, "server_error", _("The server failed. Its log says why."))
 
 
 class OneShape:
-    """Middleware: what an address of the API answers to a method that it does not take, in the API's shape."""
+    """Middleware: what is answered to a method that an address does not take, where Django sends an empty page."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
-        if response.status_code != 405 or not is_api(request):
+        if response.status_code != 405:
             return response
         allowed = ", ".join(sorted(response.headers["Allow"].split(", ")))
-        message = _("%(method)s is not possible at this address, %(allowed)s is.")
-        answer = problem(405, "method_not_allowed", message % {"method": request.method, "allowed": allowed})
+        message = _("%(method)s is not possible at this address. It takes %(allowed)s.")
+        answer = _answer(request, 405, "method_not_allowed", message % {"method": request.method, "allowed": allowed})
         answer.headers["Allow"] = allowed
         return answer
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from importer.notify.models import PINGS, Delivery, DeliveryState, Notice
 from importer.notify.receivers import Receiver, ping_receiver, receivers
@@ -34,7 +34,7 @@ class NoticeRow:
 
 
 @never_cache
-@require_GET
+@require_safe
 def notifications(request: HttpRequest) -> HttpResponse:
     """The receivers by kind and place, never by address; the newest notices and what became of them."""
     deliveries = Prefetch("deliveries", Delivery.objects.order_by("id"))

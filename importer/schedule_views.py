@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from importer import schedules
 from importer.callers import caller
@@ -32,10 +32,10 @@ _FIELDS_SHOWN = frozenset(
 
 
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def all_schedules(request: HttpRequest) -> HttpResponse:
     """What runs by itself, and the form for another; the form is sent here."""
-    if request.method == "GET":
+    if request.method != "POST":
         return _list_page(request, ScheduleForm())
     form = ScheduleForm.of(request.POST.dict())
     try:
@@ -47,18 +47,18 @@ def all_schedules(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_GET
+@require_safe
 def live(request: HttpRequest) -> HttpResponse:
     """The list alone, which is fetched every three seconds."""
     return render(request, "partials/schedules_live.html", {"page": schedule_page(), "workers": workers()})
 
 
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def change(request: HttpRequest, schedule_id: int) -> HttpResponse:
     """One schedule's form."""
     found = _schedule_or_404(schedule_id)
-    if request.method == "GET":
+    if request.method != "POST":
         return _change_page(request, found, ScheduleForm.of_schedule(found))
     form = ScheduleForm.of(request.POST.dict())
     try:
@@ -72,10 +72,10 @@ def change(request: HttpRequest, schedule_id: int) -> HttpResponse:
 
 
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def delete(request: HttpRequest, schedule_id: int) -> HttpResponse:
     """Ask once more, then delete."""
-    if request.method == "GET":
+    if request.method != "POST":
         return render(request, "schedule_delete.html", {"line": line_of(_schedule_or_404(schedule_id))})
     try:
         schedules.delete(schedule_id, by=caller(request))

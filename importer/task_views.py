@@ -17,7 +17,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from importer import lifecycle
 from importer.api_paths import told_path
@@ -43,7 +43,7 @@ STOP_POLLING = 286
 
 
 @never_cache
-@require_GET
+@require_safe
 def tasks(request: HttpRequest) -> HttpResponse:
     """Every task, newest first; filtered by kind, state, source, who and day; how the last ones went."""
     wanted, _chosen = _wanted(request)
@@ -59,7 +59,7 @@ def tasks(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_GET
+@require_safe
 def tasks_csv(request: HttpRequest) -> StreamingHttpResponse:
     """The tasks of the list as a file for spreadsheets, all pages of them."""
     wanted, _chosen = _wanted(request)
@@ -72,21 +72,21 @@ def tasks_csv(request: HttpRequest) -> StreamingHttpResponse:
 
 
 @never_cache
-@require_GET
+@require_safe
 def tasks_live(request: HttpRequest) -> HttpResponse:
     """The list alone, which is fetched every three seconds."""
     return render(request, "partials/tasks_live.html", _task_list(request))
 
 
 @never_cache
-@require_GET
+@require_safe
 def task(request: HttpRequest, task_id: UUID) -> HttpResponse:
     """One task: parameters, times, figures, failures with reasons, its history."""
     return render(request, "task.html", _task_page(request, _task_or_404(task_id)))
 
 
 @never_cache
-@require_GET
+@require_safe
 def task_live(request: HttpRequest, task_id: UUID) -> HttpResponse:
     """The parts of a task's page that are fetched every three seconds, until it has ended for good."""
     found = _task_or_404(task_id)
@@ -95,10 +95,10 @@ def task_live(request: HttpRequest, task_id: UUID) -> HttpResponse:
 
 
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def cancel(request: HttpRequest, task_id: UUID) -> HttpResponse:
     """Ask once more, then cancel."""
-    if request.method == "GET":
+    if request.method != "POST":
         return render(
             request, "cancel.html", {"card": card_of(_task_or_404(task_id)), "back": request.GET.get("back", "")}
         )

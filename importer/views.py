@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from importer import estimate as estimates
 from importer.callers import caller
@@ -29,21 +29,21 @@ _FIELDS_SHOWN = frozenset({"start_date", "end_date", "symbols", "source", "path"
 
 
 @never_cache
-@require_GET
+@require_safe
 def data(request: HttpRequest) -> HttpResponse:
     """The data page."""
     return _data_page(request, ImportForm.of({}))
 
 
 @never_cache
-@require_GET
+@require_safe
 def live(request: HttpRequest) -> HttpResponse:
     """The parts of the data page that are fetched every three seconds; they hold no inputs."""
     return render(request, "partials/live.html", {"page": _page(request)})
 
 
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def estimate(request: HttpRequest) -> HttpResponse:
     """What the form describes now and would take: alone for a script, on the whole page without one."""
     if request.method == "POST":
@@ -52,10 +52,10 @@ def estimate(request: HttpRequest) -> HttpResponse:
     return render(request, "partials/estimate_live.html", {"planned": planned(form), "can_update": can_update()})
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def start(request: HttpRequest, kind: str) -> HttpResponse:
     """Start an import or an update; bad input shows the page again, with the sentence at its field."""
-    if request.method == "GET":
+    if request.method != "POST":
         return redirect("data")
     form = ImportForm.of(request.POST.dict())
     try:

@@ -42,6 +42,14 @@ def test_without_a_token_it_says_how_to_set_one(settings: Settings) -> None:
     assert "BARVAULT_API_TOKEN" in str(exposure_problem("0.0.0.0", []))
 
 
+def test_who_lacks_both_is_told_of_both_at_once(settings: Settings) -> None:
+    settings.API_TOKENS = []
+    with translation.override("en"):
+        problem = str(exposure_problem("127.0.0.1", ["bars.example.com"]))
+    for named in ("createsuperuser", "BARVAULT_API_TOKEN", "without BARVAULT_ALLOWED_HOSTS"):
+        assert named in problem
+
+
 @pytest.mark.parametrize("values", [{"is_active": False}, {"password": None}])
 def test_a_user_who_cannot_log_in_does_not_count(settings: Settings, values: dict[str, object]) -> None:
     settings.API_TOKENS = ["long-and-random"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
+from django.db import OperationalError
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import path
@@ -72,6 +73,14 @@ def test_what_djangos_own_machinery_refuses_has_the_shape_too(settings: Settings
     assert "secret" not in page.content.decode()
 
 
+def test_a_page_says_that_the_database_is_away(settings: Settings) -> None:
+    settings.ROOT_URLCONF = __name__
+    client = Client(headers={"Accept-Language": "en"}, raise_request_exception=False)
+    page = client.get("/away")
+    assert page.status_code == 503
+    assert "The database does not answer now." in page.content.decode()
+
+
 def test_a_page_that_is_none_is_a_page() -> None:
     response = Client(headers={"Accept-Language": "en"}).get("/nothing")
     assert response.status_code == 404
@@ -110,6 +119,10 @@ def broken(request: object) -> HttpResponse:
     raise RuntimeError("a secret")
 
 
+def away(request: object) -> HttpResponse:
+    raise OperationalError("no connection to a secret host")
+
+
 def forbidden(request: object) -> HttpResponse:
     from django.core.exceptions import PermissionDenied
 
@@ -127,6 +140,7 @@ urlpatterns = [
     path("api/forbidden", forbidden),
     path("api/bad", bad),
     path("broken", broken),
+    path("away", away),
 ]
 handler400 = "config.error_pages.bad_request"
 handler403 = "config.error_pages.permission_denied"

@@ -464,6 +464,19 @@ def test_the_page_to_log_in_says_in_its_own_words_what_was_wrong(settings: Any) 
     assert "Please enter a correct username and password" in page.content.decode()
 
 
+@pytest.mark.parametrize(
+    "path", ["/", "/data/", "/data/tasks/", "/data/tasks.csv", "/data/schedules/", "/data/notifications/"]
+)
+def test_a_page_can_be_asked_whether_it_is_there(browser: Client, path: str) -> None:
+    assert browser.head(path).status_code == 200
+
+
+def test_who_types_the_address_of_a_button_is_told_what_is_wrong(browser: Client) -> None:
+    response = browser.get("/logout/")
+    assert response.status_code == 405
+    assert "GET is not possible at this address." in response.content.decode()
+
+
 def test_a_page_of_an_error_needs_no_database(django_assert_num_queries: Callable[..., object]) -> None:
     from config.error_pages import refusal_page
 
