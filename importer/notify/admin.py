@@ -25,9 +25,14 @@ class NoticeAdmin(ReadOnlyAdmin):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    list_display = ("notice", "label", "state", "attempts", "next_try_at", "error")
+    list_display = ("notice", "label", "state", "attempts", "next_try_at", "said")
     list_select_related = ("notice",)
     list_filter = ("state", "label")
     show_full_result_count = False
     # Whoever knows a token can pretend to be the one who sends.
-    exclude = ("token",)
+    exclude = ("token", "error")
+    readonly_fields = ("said",)
+
+    @admin.display(description=gettext_lazy("error"))
+    def said(self, delivery: Delivery) -> str:
+        return delivery.said

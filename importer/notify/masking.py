@@ -13,9 +13,10 @@ _LONGEST = 400
 
 
 def scheme_of(url: str) -> str:
-    """Return the kind of address, e.g. ``mailtos``: all of it that may be shown."""
-    scheme = url.partition("://")[0].strip().lower()
-    return scheme if re.fullmatch(r"[a-z0-9+.-]{1,20}", scheme) else "?"
+    """Return the kind of address, e.g. ``mailtos``: all of it that may be shown. A text without one is a bare key."""
+    scheme, colon, _rest = url.partition("://")
+    scheme = scheme.strip().lower()
+    return scheme if colon and re.fullmatch(r"[a-z0-9+.-]{1,20}", scheme) else "?"
 
 
 def masked(text: str, url: str) -> str:

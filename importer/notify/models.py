@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import ClassVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from config import events
+from marketdata.texts import Text, sentence
 
 
 class Event(models.TextChoices):
@@ -71,7 +73,8 @@ class DeliveryState(models.TextChoices):
 class Delivery(models.Model):
     """A notice on its way to one receiver, known by ``receiver``: a keyed hash of its address.
 
-    Who sends holds ``token`` until ``leased_until``. ``error`` is what the receiver said last, masked.
+    Who sends holds ``token`` until ``leased_until``. ``error`` is what the receiver said last, masked, as
+    ``kept_error`` keeps it.
     """
 
     notice = models.ForeignKey(Notice, verbose_name=_("notice"), on_delete=models.CASCADE, related_name="deliveries")
@@ -99,3 +102,18 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.notice_id} → {self.label}"
+
+    @property
+    def said(self) -> str:
+        """What the receiver said last, or why it was not asked, in the language that is active now."""
+        try:
+            kept = json.loads(self.error)
+            return str(Text(kept["msgid"], kept["values"]))
+        except (ValueError, KeyError, TypeError):
+            # Of an earlier version, or of none that failed.
+            return self.error
+
+
+def kept_error(error: Text) -> str:
+    """Return why a delivery failed as its row keeps it: to be put into words for whoever reads it."""
+    return json.dumps(sentence(error), ensure_ascii=False)

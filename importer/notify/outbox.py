@@ -16,15 +16,17 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils.translation import gettext_noop
 
-from importer.notify.models import ALARMS, PINGS, Delivery, DeliveryState, Event, Notice
+from importer.notify.models import ALARMS, PINGS, Delivery, DeliveryState, Event, Notice, kept_error
 from importer.notify.receivers import Receiver, ping_receiver, receivers
 from importer.notify.rules import GIVE_UP_AFTER, last_digest_at, next_try, quiet_until
 from importer.notify.words import digest_line
 from marketdata.texts import Text, sentence
 from marketdata.trading_days import EXCHANGE_TIME
 
-# What happened so long ago is no news for a receiver that was configured only now. A digest is a day old.
+# What happened so long ago is no news for a receiver that was configured only now.
 STALE_AFTER = timedelta(hours=48)
+# What waits for a digest is told also by a machine that was off over the exchange's longest holidays.
+STALE_FOR_DIGEST = timedelta(days=14)
 # Longer than a message may take: see sending.LIMIT.
 LEASE = timedelta(minutes=2)
 # Of what has ended, so much is kept to be looked at.
@@ -52,7 +54,7 @@ def hand_out(now: datetime) -> int:
     waiting = list(Notice.objects.filter(shared_at=None).order_by("id"))
     gathered = []
     for notice in waiting:
-        if now - notice.created_at > STALE_AFTER:
+        if now - notice.created_at > (STALE_FOR_DIGEST if _waits_for_digest(notice) else STALE_AFTER):
             shared += _share(notice, [], now)
         elif notice.event in PINGS:
             switch = ping_receiver()
@@ -61,7 +63,7 @@ def hand_out(now: datetime) -> int:
             continue
         elif notice.event != Event.DIGEST and notice.event not in settings.NOTIFY_EVENTS:
             shared += _share(notice, [], now)
-        elif settings.NOTIFY_DIGEST is not None and notice.event not in (*ALARMS, Event.DIGEST):
+        elif _waits_for_digest(notice):
             gathered.append(notice)
         else:
             shared += _share(notice, receivers(), now)
@@ -95,7 +97,7 @@ def settle(delivery: Delivery, error: Text | None, now: datetime) -> None:
         mine.update(state=DeliveryState.SENT, ended_at=now, leased_until=None, error="")
         return
     again = next_try(delivery.attempts, now)
-    values = {"error": str(error), "leased_until": None}
+    values = {"error": kept_error(error), "leased_until": None}
     if again > delivery.give_up_at:
         mine.update(state=DeliveryState.GIVEN_UP, ended_at=now, **values)
     else:
@@ -103,13 +105,18 @@ def settle(delivery: Delivery, error: Text | None, now: datetime) -> None:
 
 
 def give_up_old(now: datetime) -> int:
-    """Give up what nobody could send in time, also because its receiver is not configured any more."""
+    """Give up what nobody could send in time, also because its receiver is not configured any more.
+
+    What was never tried, because the machine was off, is tried once all the same; but for a sign of life, which
+    would tell of a life that is over.
+    """
     late = Delivery.objects.filter(_free(now), state=DeliveryState.WAITING, give_up_at__lt=now)
+    late = late.exclude(~Q(notice__event__in=PINGS), attempts=0, receiver__in=_ours())
     # An UPDATE takes SQLite's write lock also when it finds nothing, and this is asked every two seconds.
     if not late.exists():
         return 0
     gone = late.exclude(receiver__in=_ours()).filter(attempts=0)
-    given_up = gone.update(state=DeliveryState.GIVEN_UP, ended_at=now, error=str(NOT_CONFIGURED))
+    given_up = gone.update(state=DeliveryState.GIVEN_UP, ended_at=now, error=kept_error(NOT_CONFIGURED))
     return given_up + late.update(state=DeliveryState.GIVEN_UP, ended_at=now)
 
 
@@ -127,6 +134,10 @@ def _ours() -> dict[str, Receiver]:
     """Return everybody who is told something, the dead man's switch among them, by key."""
     switch = ping_receiver()
     return {each.key: each for each in [*receivers(), *([switch] if switch else [])]}
+
+
+def _waits_for_digest(notice: Notice) -> bool:
+    return settings.NOTIFY_DIGEST is not None and notice.event not in (*ALARMS, *PINGS, Event.DIGEST)
 
 
 def _free(now: datetime) -> Q:

@@ -34,9 +34,18 @@ class _Log(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        line = record.getMessage()
+        line = _readable(record)
         if record.levelno >= logging.WARNING or line.startswith(("Socket Exception:", "Response Details:")):
             self.lines.append(line)
+
+
+def _readable(record: logging.LogRecord) -> str:
+    """Return what a record says; an answer, which apprise logs as bytes, as the text that it is."""
+    args = record.args
+    if isinstance(args, tuple) and any(isinstance(arg, bytes) for arg in args) and isinstance(record.msg, str):
+        texts = tuple(arg.decode(errors="replace") if isinstance(arg, bytes) else arg for arg in args)
+        return record.msg.replace("%r", "%s") % texts
+    return record.getMessage()
 
 
 def send(url: str, title: str, body: str) -> str:

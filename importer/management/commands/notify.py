@@ -78,7 +78,7 @@ class Command(ExplainingCommand):
         newest = Delivery.objects.select_related("notice").order_by("-id")[:LISTED]
         rows = [
             (time_text(each.notice.created_at), each.notice.get_event_display(), each.label, each.get_state_display(),
-             each.attempts, each.error or "-")
+             each.attempts, each.said or "-")
             for each in newest
         ]  # fmt: skip
         if rows:

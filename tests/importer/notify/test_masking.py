@@ -47,3 +47,4 @@ def test_an_answer_is_one_line_and_not_too_long() -> None:
 def test_only_the_kind_of_an_address_is_shown() -> None:
     assert scheme_of(URLS[0]) == "mailtos"
     assert scheme_of("my password is this") == "?"
+    assert scheme_of("sct1234key") == "?"

@@ -115,7 +115,7 @@ def test_a_web_hook_that_is_down_then_slow_then_back_gets_its_message(
         settings.NOTIFY_URLS = [Hidden(hook.url())]
 
     def said(words: str) -> bool:
-        return not notifier._sending and words in Delivery.objects.get().error
+        return not notifier._sending and words in Delivery.objects.get().said
 
     ended()
     rounds_until(notifier, lambda: Delivery.objects.exists() and said("Connection refused"))
@@ -130,7 +130,7 @@ def test_a_web_hook_that_is_down_then_slow_then_back_gets_its_message(
         rounds_until(notifier, lambda: set(states().values()) == {DeliveryState.SENT})
         assert json.loads(hook.bodies[-1])["title"] == "Barvault: Full import: completed"
     delivery = Delivery.objects.get()
-    assert (delivery.attempts, delivery.error) == (3, "")
+    assert (delivery.attempts, delivery.said) == (3, "")
 
 
 def test_a_slow_receiver_keeps_nobody_waiting(settings: Settings) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, time, timedelta
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import translation
 from pytest_django import Settings
 
 from config.hidden import Hidden
@@ -137,7 +138,7 @@ def test_a_receiver_that_is_down_holds_up_no_other_and_is_tried_again() -> None:
     (again,) = outbox.claim_due(NOW + timedelta(minutes=1))
     outbox.settle(again.delivery, ERROR, NOW + timedelta(minutes=1))
     assert waiting() == [("2: json", NOW + timedelta(minutes=3))]
-    assert Delivery.objects.get(label="2: json").error == "It is down."
+    assert Delivery.objects.get(label="2: json").said == "It is down."
 
 
 def test_after_a_day_a_message_is_given_up() -> None:
@@ -162,7 +163,31 @@ def test_a_receiver_that_was_taken_out_of_the_setting_is_given_up_in_time(settin
     outbox.give_up_old(NOW + timedelta(hours=23))
     assert len(waiting()) == 2
     outbox.give_up_old(NOW + timedelta(hours=25))
-    assert Delivery.objects.get(label="2: json").error == "This receiver is not configured any more."
+    assert Delivery.objects.get(label="2: json").said == "This receiver is not configured any more."
+
+
+def test_what_was_never_tried_because_the_machine_was_off_is_tried_once_before_it_is_given_up() -> None:
+    happened()
+    outbox.hand_out(NOW)
+    monday = NOW + timedelta(days=3)
+    assert outbox.give_up_old(monday) == 0
+    for claimed in outbox.claim_due(monday):
+        outbox.settle(claimed.delivery, ERROR if claimed.receiver.label == "2: json" else None, monday)
+    assert Delivery.objects.get(label="1: mailtos").state == DeliveryState.SENT
+    assert Delivery.objects.get(label="2: json").state == DeliveryState.GIVEN_UP
+
+
+def test_why_a_delivery_failed_is_read_in_the_reader_s_language() -> None:
+    happened()
+    outbox.hand_out(NOW)
+    mail, hook = outbox.claim_due(NOW)
+    outbox.settle(mail.delivery, outbox.NOT_CONFIGURED, NOW)
+    outbox.settle(hook.delivery, Text("%(error)s", {"error": "403 Forbidden"}), NOW)
+    with translation.override("zh-hans"):
+        assert Delivery.objects.get(label="1: mailtos").said == "该接收方已不在配置中。"
+        assert Delivery.objects.get(label="2: json").said == "403 Forbidden"
+    Delivery.objects.update(error="As an earlier version kept it.")
+    assert Delivery.objects.get(label="2: json").said == "As an earlier version kept it."
 
 
 def test_a_dead_man_s_switch_that_is_configured_is_not_said_to_be_gone(settings: Settings) -> None:
@@ -171,7 +196,7 @@ def test_a_dead_man_s_switch_that_is_configured_is_not_said_to_be_gone(settings:
     outbox.hand_out(NOW)
     outbox.give_up_old(NOW + timedelta(hours=25))
     assert Delivery.objects.get(label="ping").state == DeliveryState.GIVEN_UP
-    assert Delivery.objects.get(label="ping").error == ""
+    assert Delivery.objects.get(label="ping").said == ""
 
 
 def test_while_nothing_is_late_nothing_is_written(settings: Settings) -> None:
@@ -192,7 +217,7 @@ def test_who_lost_a_claim_settles_nothing() -> None:
     later = NOW + outbox.LEASE + timedelta(seconds=1)
     outbox.claim_due(later)
     outbox.settle(old.delivery, ERROR, later)
-    assert Delivery.objects.get(label="1: mailtos").error == ""
+    assert Delivery.objects.get(label="1: mailtos").said == ""
 
 
 def test_a_digest_gathers_a_day_and_alarms_do_not_wait_for_it(settings: Settings) -> None:
@@ -209,6 +234,15 @@ def test_a_digest_gathers_a_day_and_alarms_do_not_wait_for_it(settings: Settings
     assert len(digest.lines) == 2
     assert digest.deliveries.count() == 2
     assert outbox.hand_out(evening + timedelta(minutes=1)) == 0
+
+
+def test_a_digest_tells_on_monday_what_happened_on_friday_evening(settings: Settings) -> None:
+    settings.NOTIFY_DIGEST = time(18, 30)
+    friday, monday = (datetime(2026, 11, day, 19, 0, tzinfo=EXCHANGE_TIME) for day in (20, 23))
+    happened(Event.FAILURES, friday)
+    outbox.hand_out(friday)
+    outbox.hand_out(monday)
+    assert Notice.objects.get(event=Event.DIGEST).deliveries.count() == 2
 
 
 def test_a_sign_of_life_goes_to_the_switch_alone_and_at_once(settings: Settings) -> None:

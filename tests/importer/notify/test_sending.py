@@ -56,9 +56,13 @@ def test_what_a_refusing_web_hook_answers_is_told_without_its_address() -> None:
     with web_hook() as hook:
         hook.status, hook.answer = 403, b"no such token: token-of-ours"
         error = said(hook.url())
+        hook.answer = "机器人不存在".encode()
+        in_chinese = said(hook.url())
     assert error is not None
     assert "403" in error
     assert "no such token: ****" in error
+    assert in_chinese is not None
+    assert in_chinese.endswith("Response Details: 机器人不存在")
 
 
 def test_a_service_that_answers_200_and_took_nothing_is_found_out() -> None:
