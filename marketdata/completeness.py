@@ -8,6 +8,7 @@ from datetime import date
 
 import numpy as np
 from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from marketdata.bar_columns import Integers
@@ -16,12 +17,15 @@ from marketdata.market_index import NOTHING_KNOWN, IndexAnswer, IndexVerdict
 from marketdata.models import AbsentDay, Bar, Stock
 from marketdata.stock_spans import StockSpans, day_number
 from marketdata.texts import Text, sentence
+from marketdata.trading_days import is_trading_day, newest_finished_day
 
 _NONE_SUSPENDED = gettext_noop("%(expected)s expected, %(present)s there, %(missing)s missing")
 _TEXT = gettext_noop("%(expected)s expected, %(present)s there, %(missing)s missing; %(suspended)s suspended besides")
 _WITH_INDEX = gettext_noop("%(figures)s. %(differing)s")
 
-_NOTHING = gettext_noop("No bar is expected of %(day)s: the exchange was closed, or nothing is stored yet.")
+_NOTHING = gettext_noop(
+    "No bar is expected of %(day)s: the exchange was closed, the day is not over yet, or nothing is stored."
+)
 
 _INDEX_DIFFERS = gettext_noop(
     "%(day)s is not complete although no stock seems to be missing. %(differing)s. Run: python manage.py repair_bars "
@@ -50,7 +54,7 @@ class DayFigures:
 
     @property
     def text(self) -> Text:
-        # On a closed day everybody would pass for suspended.
+        # With nobody expected, to count the suspended would say that there was trading.
         if not self.expected:
             return Text(_NOTHING, {"day": self.day.isoformat()})
         return Text(
@@ -84,7 +88,7 @@ def day_completeness(day: date) -> Completeness:
 
     A stock counts from its listing, or its first bar where that is not known, until the day before it is delisted.
     It is suspended on a day without a bar that a source was asked for and answered (its coverage), or that a repair
-    has confirmed.
+    has confirmed. Of a day without any bar on which the exchange was closed, or which is not over, none is expected.
     """
     rows = _listed(day).order_by("symbol")
     has_bar = Exists(Bar.objects.filter(stock=OuterRef("pk"), date=day))
@@ -106,7 +110,7 @@ def completeness_among(day: date, spans: StockSpans, with_bar: Integers) -> DayF
         absent = AbsentDay.objects.filter(date=day).order_by().values_list("stock_id", flat=True)
         missing &= ~np.isin(spans.ids, list(absent))
     present, lost, suspended = (int(np.count_nonzero(mask)) for mask in (listed & traded, missing, lacking & ~missing))
-    return DayFigures(day, present, lost, suspended)
+    return _expected(DayFigures(day, present, lost, suspended))
 
 
 def newest_figures(day: date) -> DayFigures:
@@ -158,4 +162,17 @@ def _completeness(day: date, rows: Iterable[tuple[str, bool, bool]]) -> Complete
             suspended += 1
         else:
             missing.append(symbol)
-    return Completeness(DayFigures(day, present, len(missing), suspended), tuple(missing))
+    figures = DayFigures(day, present, len(missing), suspended)
+    expected = _expected(figures)
+    return Completeness(expected, tuple(missing) if expected is figures else ())
+
+
+def _expected(figures: DayFigures) -> DayFigures:
+    """Return the figures, or those of a day of which no bar is expected: nobody lacks one of a Sunday, or of tomorrow.
+
+    A bar tells that somebody traded: in its first years Shenzhen did not always close when Shanghai did.
+    """
+    day = figures.day
+    if figures.present or (is_trading_day(day) and day <= newest_finished_day(timezone.now())):
+        return figures
+    return DayFigures(day, present=0, missing=0, suspended=0)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, time
 
 import numpy as np
 import pytest
+import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -21,6 +22,7 @@ from marketdata.exceptions import IncompleteDay
 from marketdata.models import Stock
 from marketdata.stock_spans import spans_of
 from marketdata.store import delete_bars, ensure_stocks, store_bars
+from marketdata.trading_days import EXCHANGE_TIME
 from tests.marketdata.bars import bars
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +74,33 @@ def test_stocks_count_from_their_listing_until_they_are_delisted() -> None:
 def test_a_day_on_which_nobody_traded_is_not_complete() -> None:
     stored("600000.SH", DAYS, covered=(date(2024, 1, 1), date(2024, 1, 7)))
     assert not day_completeness(date(2024, 1, 6)).figures.is_complete
+
+
+SATURDAY, HOLIDAY, TODAY, TOMORROW = date(2024, 1, 6), date(2024, 1, 1), date(2024, 1, 8), date(2024, 1, 9)
+
+
+@pytest.mark.parametrize("day", [SATURDAY, HOLIDAY, TODAY, TOMORROW])
+def test_nobody_lacks_a_bar_of_a_closed_day_or_of_one_that_is_not_over(day: date) -> None:
+    stored("600000.SH", ["2023-12-29", *DAYS])
+    stored("000001.SZ", ["2023-12-29", *DAYS], covered=(date(2023, 12, 29), SATURDAY))
+    with time_machine.travel(datetime.combine(TODAY, time(15, 59), EXCHANGE_TIME)):
+        found = day_completeness(day)
+        known_bars = completeness_among(day, spans_of(None), np.array([], np.int64))
+    assert found.missing == ()
+    assert found.figures == known_bars == DayFigures(day, present=0, missing=0, suspended=0)
+    assert not found.figures.is_complete
+
+
+def test_a_day_that_is_over_is_expected_of_everybody() -> None:
+    stored("600000.SH", DAYS)
+    with time_machine.travel(datetime.combine(TODAY, time(16, 0), EXCHANGE_TIME)):
+        assert day_completeness(TODAY).missing == ("600000.SH",)
+
+
+def test_a_day_with_a_bar_counts_though_the_calendar_says_that_it_was_closed() -> None:
+    stored("600000.SH", DAYS)
+    stored("000001.SZ", [*DAYS, SATURDAY.isoformat()])
+    assert day_completeness(SATURDAY).missing == ("600000.SH",)
 
 
 def test_deleted_bars_are_missing() -> None:
@@ -134,4 +163,4 @@ def test_an_incomplete_day_is_refused_with_its_figures_and_what_to_run(one_of_ea
 
 def test_a_day_of_which_no_bar_is_expected_says_so_and_not_that_everybody_is_suspended() -> None:
     said = str(DayFigures(date(2024, 1, 6), present=0, missing=0, suspended=5011).text)
-    assert said == "No bar is expected of 2024-01-06: the exchange was closed, or nothing is stored yet."
+    assert said.startswith("No bar is expected of 2024-01-06: the exchange was closed, ")
