@@ -20,7 +20,7 @@ from importer.sources.base import BadData, Banned, NetworkDown, Source, SourceEr
 from importer.sources.fetching import current_context
 from importer.sources.labels import label_of
 from importer.sources.rows import precision_of
-from importer.sources.validation import Finding, validate_bars
+from importer.sources.validation import Finding, Validated, validate_bars
 from marketdata.texts import ExplainedError, Text, word
 
 logger = logging.getLogger(__name__)
@@ -121,6 +121,7 @@ def ask(
     today: date,
     has_history: bool,
     stored: pd.DataFrame | None = None,
+    replacing: bool = False,
     open_days: Dates | None = None,
 ) -> Answer:
     """Return the bars of ``symbol`` from the first source that gives them.
@@ -129,12 +130,13 @@ def ask(
        later one the time of a request, then the next.
     2. When none gave the stock, those that did not answer have another turn: one that refuses now and then must not
        cost a stock while the others rest.
-    3. An answer that does not validate counts as none; the next source may do better. So does one that differs
-       from most of the ``stored`` bars of the same days: it is adjusted, or about another stock.
+    3. An answer that does not validate counts as none; the next source may do better. So does one that has none of
+       the ``stored`` bars of the range, empty ones included: there were days of trading, so it is no answer. And,
+       unless ``replacing`` what is stored, one that differs from most of them: it is adjusted, or about another stock.
     4. An empty answer counts when the source reads this machine's files or is simulated, when a second source
-       agrees, when the stock has bars before the range (it is known, and has been suspended since), or when the
-       exchange was closed throughout. (Days before its listing and after its delisting nobody asks for.) Where there
-       is no second source it is a failure that says so.
+       agrees, when the stock has bars before the range (``has_history``: it is known, and has been suspended since),
+       or when the exchange was closed throughout. (Days before its listing and after its delisting nobody asks for.)
+       Where there is no second source it is a failure that says so.
     5. A source without the stock's exchange is not asked, and nobody waits for it.
     ``open_days`` are the exchange's days as far as they are known: a bar on another day cannot be right.
     Raises NoSourceAnswered, which says when to ask again if a source has not truly answered; AllSourcesRest (every
@@ -145,7 +147,8 @@ def ask(
     closed = _never_open(start, end, open_days)
     for _round in range(ROUNDS if len(sources) > 1 else 1):
         for place, source in enumerate(turn):
-            answer = _ask_one(source, symbol, start, end, today, stored, open_days, tried, len(turn) - 1 - place)
+            later = len(turn) - 1 - place
+            answer = _ask_one(source, symbol, start, end, today, stored, replacing, open_days, tried, later)
             if answer is None:
                 continue
             counts = source.local or source.simulated or has_history or closed or bool(tried.empty_from)
@@ -227,6 +230,7 @@ def _ask_one(
     end: date,
     today: date,
     stored: pd.DataFrame | None,
+    replacing: bool,
     open_days: Dates | None,
     tried: _Tried,
     later: int,
@@ -255,7 +259,8 @@ def _ask_one(
                 precision=precision_of(source),
                 open_days=open_days,
             )
-            off = _compare(stored, validated.frame, symbol, source)
+            _require_stored_days(stored, validated, symbol, source)
+            off = [] if replacing else _compare(stored, validated.frame, symbol, source)
         except NetworkDown as error:
             tried.attempts -= 1
             tried.network = error
@@ -278,6 +283,28 @@ def _ask_one(
     if isinstance(refusal, Banned | SourceUnavailable) and source.paced:
         tried.silent.add(source.name)
     return None
+
+
+def _require_stored_days(stored: pd.DataFrame | None, validated: Validated, symbol: str, source: Source) -> None:
+    """Raise BadData for an answer without any day of which a bar is stored.
+
+    A website that has enough of somebody may send him no bars at all, where it does not refuse. Files hold what they
+    hold, and the simulated market has enough of nobody.
+    """
+    if stored is None or stored.empty or source.local or source.simulated:
+        return
+    refused = {pd.Timestamp(finding.date) for finding in validated.findings if finding.date is not None}
+    if stored["date"].isin(validated.frame["date"]).any() or stored["date"].isin(refused).any():
+        return
+    raise BadData(
+        gettext_noop(
+            "%(source)s sent no bar of %(symbol)s on %(day)s, though one is stored: what it sent is no answer, and "
+            "nothing was stored."
+        ),
+        source=word(label_of(source.name)),
+        symbol=symbol,
+        day=stored["date"].iloc[-1].date().isoformat(),
+    )
 
 
 def _compare(stored: pd.DataFrame | None, fetched: pd.DataFrame, symbol: str, source: Source) -> list[Difference]:

@@ -162,7 +162,8 @@ class ChunkWork:
         if missing:
             work = _with_neighbour(facts, work)
         stored = self._stored(facts, work)
-        future = self.lane.submit(self._ask, symbol, work, stored, bool(facts.bar_count))
+        has_history = facts.first_bar is not None and work.start is not None and facts.first_bar < work.start
+        future = self.lane.submit(self._ask, symbol, work, stored, has_history)
         return Job(at, symbol, stock, work, stored, future, missing=missing)
 
     def _ask(self, symbol: str, work: Work, stored: pd.DataFrame | None, has_history: bool) -> Answer:
@@ -173,7 +174,8 @@ class ChunkWork:
             work.end,
             today=self.today,
             has_history=has_history,
-            stored=None if self.request.refresh else stored,
+            stored=stored,
+            replacing=self.request.refresh,
             open_days=self.open_days,
         )
 

@@ -103,7 +103,9 @@ def test_an_answer_without_any_stored_bar_proves_no_absence(monkeypatch: pytest.
     monkeypatch.setattr(Simulated, "simulated", False)
     Origin.objects.update(kind=Origin.REAL)
     monkeypatch.setattr(Simulated, "daily_bars", lambda self, *asked: bars(self, *asked)[:0])
-    repair(symbols=[stock.symbol])
+    with at(DAY):
+        task = run_import(Kind.REPAIR, source="simulated", symbols=[stock.symbol])
+    assert task.failed == 1
     assert not AbsentDay.objects.exists()
 
 

@@ -19,9 +19,9 @@ from importer.sources.akshare.sina import Sina
 from importer.sources.akshare.tencent import Tencent
 from importer.sources.base import ListedStock, Source, SourceUnavailable
 from importer.sources.fetching import FetchContext, fetching
-from marketdata.models import Bar
+from marketdata.models import Bar, Stock
 from marketdata.store import save_listing
-from marketdata.trading_days import known_calendar
+from marketdata.trading_days import known_calendar, trading_days
 from tests.sources.expected import expected_bars, same_bars
 from tests.sources.standin import StandIn
 
@@ -186,6 +186,31 @@ def test_an_empty_answer_counts_when_the_exchange_was_closed_throughout(standin:
         open_days=days,
     )
     assert answer.frame.empty
+
+
+@pytest.mark.parametrize("refresh", [False, True])
+def test_no_bars_where_one_is_stored_is_no_answer(standin: StandIn, settings: Any, refresh: bool) -> None:
+    settings.AUTO_ORDER = ["eastmoney", "sina"]
+    stopping.reset()
+    symbols, later = ["600519.SH"], date(2024, 9, 30)
+    run_import("import", source="eastmoney", start=START, end=END, symbols=symbols)
+    standin.fault("null", host="eastmoney")
+    alone = run_import("import", source="eastmoney", start=START, end=later, symbols=symbols, refresh=refresh)
+    assert (alone.status, alone.failed) == ("failed", 1)
+    assert "though one is stored" in Failure.objects.get(task=alone).reason_id
+    assert Stock.objects.get(symbol="600519.SH").covered_until == END
+    assert run_import("import", source="auto", start=START, end=later, symbols=symbols).failed == 0
+    assert Bar.objects.filter(date__gt=END, source="sina").count() == len(trading_days(date(2024, 6, 29), later).days)
+
+
+def test_no_bars_before_the_first_one_that_is_stored_need_a_second_source(standin: StandIn) -> None:
+    stopping.reset()
+    run_import("import", source="eastmoney", start=START, end=END, symbols=["600519.SH"])
+    standin.fault("null", host="eastmoney")
+    earlier = date(2022, 1, 4), date(2022, 12, 30)
+    task = run_import("import", source="eastmoney", start=earlier[0], end=earlier[1], symbols=["600519.SH"])
+    assert task.failed == 1
+    assert Failure.objects.get(task=task).code == "empty_answer"
 
 
 def test_a_stock_of_another_exchange_uses_up_no_probe(standin: StandIn, settings: Any) -> None:
