@@ -55,6 +55,7 @@ ACTIONS: dict[str, Callable[[UUID], object]] = {
     "lower": lambda task_id: lifecycle.set_priority(task_id, -9),
     "retry": retry,
 }
+LOOKED_AT = ("id", "cursor", "generation", "lane", "deaths", "set_aside", "failed", "task__status")
 places = st.integers(min_value=0, max_value=30)
 outcomes = st.sampled_from(["bars", "bars", "bars", "refuses", "rests"])
 errors = st.sampled_from(["simulated: database is locked", "simulated: database or disk is full"])
@@ -72,6 +73,8 @@ class Imports(RuleBasedStateMachine):
         self.tasks: list[UUID] = []
         self.progress: dict[UUID, int] = {}
         self.chunks: dict[int, dict[str, Any]] = {}
+        # Chunks, by id and generation, that somebody held who was killed.
+        self.held_by_the_dead: set[tuple[int, int]] = set()
 
     # What can happen
 
@@ -167,12 +170,26 @@ class Imports(RuleBasedStateMachine):
             self.dispatch(wanted=1, whole=True)
             if not self.world.messages:
                 break
-            lane = self.world.start_lane(self.take_message(-1, keep=False))
-            while not lane.is_done and (lane.lane is None or lane.lane.claimed is None):
-                lane.step()
-            lane.kill()
-            self.world.clock.go_on(9)
+            self.a_lane_dies_at_its_first_stock(place=-1)
         self.dispatch(wanted=1, whole=True)
+
+    @rule(place=places, found=st.lists(st.booleans(), min_size=2, max_size=6))
+    def lanes_die_in_turn(self, place: int, found: list[bool]) -> None:
+        """The next one may be there before the dispatcher has ``found`` the one before dead."""
+        self.dispatch(wanted=2, whole=True)
+        for is_found in found:
+            if not self.world.messages:
+                break
+            self.a_lane_dies_at_its_first_stock(place)
+            if is_found:
+                self.dispatch(wanted=2, whole=True)
+
+    def a_lane_dies_at_its_first_stock(self, place: int) -> None:
+        lane = self.world.start_lane(self.take_message(place, keep=False))
+        while not lane.is_done and (lane.lane is None or lane.lane.claimed is None):
+            lane.step()
+        lane.kill()
+        self.world.clock.go_on(9)
 
     @precondition(lambda self: self.world.at_work())
     @rule(place=places, action=st.sampled_from(["", *sorted(ACTIONS)]), steps=st.integers(0, 30))
@@ -212,22 +229,38 @@ class Imports(RuleBasedStateMachine):
     def look(self, actor: Actor) -> None:
         """After at most one transaction of ``actor``: who moved a cursor held the chunk, and nobody else holds it."""
         self.is_well = False
-        after = {chunk["id"]: chunk for chunk in ImportChunk.objects.values("id", "cursor", "generation", "lane")}
+        after = {chunk["id"]: chunk for chunk in ImportChunk.objects.values(*LOOKED_AT)}
         for pk, chunk in after.items():
             before = self.chunks.get(pk)
             if before is None:
                 continue
             assert chunk["generation"] >= before["generation"], "a generation went back"
-            if chunk["cursor"] > before["cursor"] and actor.lane is not None:
+            if chunk["generation"] > before["generation"]:
+                self.look_at_who_takes(actor, before, chunk)
+            elif chunk["cursor"] > before["cursor"] and actor.lane is not None:
                 held = actor.lane.claimed
                 assert held is not None, f"{actor.name} moved a cursor without a chunk"
                 assert (held.chunk_id, held.generation) == (pk, before["generation"]), f"{actor.name} wrote late"
                 assert before["lane"] == actor.lane.hold.number, f"{actor.name} wrote into another lane's chunk"
         self.chunks = after
+        if actor.killed and actor.lane is not None and (held := actor.lane.claimed) is not None:
+            chunk = after.get(held.chunk_id)
+            if chunk and chunk["generation"] == held.generation and chunk["lane"] is not None:
+                self.held_by_the_dead.add((held.chunk_id, held.generation))
         claims = [other.lane.claimed for other in self.world.at_work() if other.lane is not None]
         valid = [held.chunk_id for held in claims if held and self.is_valid(held)]
         assert len(valid) == len(set(valid)), "two lanes hold one lease"
         self.is_well = True
+
+    def look_at_who_takes(self, actor: Actor, before: dict[str, Any], chunk: dict[str, Any]) -> None:
+        """From a dead lane a chunk of the running task is not taken without a word: the stock in flight is blamed."""
+        blamed = sum(chunk[name] - before[name] for name in ("set_aside", "failed"))
+        assert chunk["task__status"] != Status.RUNNING or chunk["cursor"] - before["cursor"] == blamed, (
+            f"{actor.name} moved the cursor of a chunk that it took"
+        )
+        was_held = (chunk["id"], before["generation"]) in self.held_by_the_dead
+        if was_held and chunk["task__status"] == Status.RUNNING:
+            assert blamed or chunk["deaths"] > before["deaths"], f"{actor.name} took a dead lane's chunk without a word"
 
     def is_valid(self, held: Any) -> bool:
         chunk = self.chunks.get(held.chunk_id)
