@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -111,7 +111,7 @@ class Simulated:
             wanted = known if symbols is None else [each for each in known if each.symbol in set(symbols)]
             return [
                 ListedAction(stock.symbol, _listed(action))
-                for stock in wanted
+                for stock in _unless_stopped(wanted)
                 for action in _path(self.seed, stock, self.newest).actions
                 if action.ex_date >= since
             ]
@@ -206,7 +206,7 @@ def _path(seed: int, stock: SimulatedStock, newest: date) -> Path:
 def _snapshot(seed: int, count: int, day: date) -> pd.DataFrame:
     days, noise = _market(seed, day)
     rows = []
-    for stock in listing(seed, count).values():
+    for stock in _unless_stopped(listing(seed, count).values()):
         if stock.listed_on > day or (stock.delisted_on is not None and stock.delisted_on <= day):
             continue
         path = make_path(stock, days, noise)
@@ -258,6 +258,15 @@ def _wait_for_slot(source: str) -> None:
         pacing.wait_for_slot(source)
     else:
         pacing.wait_for_slot(source, context.should_stop, context.deadline)
+
+
+def _unless_stopped(stocks: Iterable[SimulatedStock]) -> Iterator[SimulatedStock]:
+    """Yield each: a whole market takes seconds to make up. Raises StopRequested as soon as the fetch has to end."""
+    context = current_context()
+    for stock in stocks:
+        if context is not None:
+            context.raise_if_stopping()
+        yield stock
 
 
 def _sleep(seconds: float) -> None:

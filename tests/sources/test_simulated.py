@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import date
 
 import numpy as np
@@ -285,6 +286,15 @@ def test_a_request_that_waits_gives_way_when_asked() -> None:
     context = FetchContext(deadline=time.monotonic() + 60, should_stop=lambda: True)
     with fetching(context), pytest.raises(StopRequested):
         market(10, latency=60).daily_bars("600001.SH", None, None)
+
+
+@pytest.mark.parametrize("ask", [lambda source: source.market_actions(MARKET_OPENS, today=NEWEST),
+                                 lambda source: source.snapshot(NEWEST)])  # fmt: skip
+def test_a_whole_market_that_is_made_up_gives_way_when_asked(ask: Callable[[Simulated], object]) -> None:
+    looks = iter([False, False, False, True])
+    # A seed that no other test has: nothing is remembered.
+    with fetching(FetchContext(time.monotonic() + 60, lambda: next(looks))), pytest.raises(StopRequested):
+        ask(market(10, seed=4711))
 
 
 def test_a_request_that_waits_ends_at_its_deadline() -> None:
