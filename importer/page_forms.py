@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from importer.models import Kind
+from importer.page_symbols import typed_symbols
 from importer.sources.labels import label_of
 from importer.sources.registry import AUTO, SOURCES
 from importer.task_requests import DEFAULT_START, EARLIEST, TaskRequest, build_request
@@ -53,8 +54,8 @@ class ImportForm:
         )
 
     def request(self, kind: Kind) -> TaskRequest:
-        """Return the request. Raises what ``build_request`` raises."""
-        symbols, source = self.symbols or None, self.source or None
+        """Return the request. Raises what ``typed_symbols`` and ``build_request`` raise."""
+        symbols, source = typed_symbols(self.symbols), self.source or None
         path = self.path if self._reads_files() else ""
         if kind == Kind.UPDATE:
             return build_request(kind, symbols=symbols, source=source, path=path or None)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_noop
 from importer.exceptions import BadRequest
 from importer.models import Kind, TaskSchedule
 from importer.page_forms import source_choices
+from importer.page_symbols import typed_symbols
 from importer.schedule_orders import FIELDS_OF_KIND, checked_kind, order_of
 from importer.schedule_rules import PARTS, USUAL_TIME, When, checked_when
 from importer.schedule_words import WEEKDAYS
@@ -79,7 +80,7 @@ class ScheduleForm:
             "weekday": lambda: _as_number("weekday", self.weekday),
             "date": lambda: as_date("date", self.date),
             "cron": lambda: self.cron or None,
-            "symbols": lambda: self.symbols or None,
+            "symbols": lambda: typed_symbols(self.symbols),
             "source": lambda: self.source or None,
             "start_date": lambda: as_date("start_date", self.start_date),
             "end_date": lambda: as_date("end_date", self.end_date),

@@ -12,7 +12,7 @@ from importer.models import Breaker, ImportTask, Status
 from importer.pacing import SourceStatus, pace_of
 from importer.sources.labels import label_of
 from importer.task_words import kind_text, state_text
-from marketdata.texts import Text, counted, seconds, sentence, word
+from marketdata.texts import Text, counted, listed_text, seconds, sentence, word
 
 # A reader of the screen is told of a running import in such steps, not every three seconds.
 SPOKEN_STEP = 10
@@ -75,7 +75,7 @@ def spoken_text(task: ImportTask) -> Text:
 
 def source_names_text(names: str) -> str:
     """Return the labels of sources that a failure names as ``eastmoney, sina``."""
-    return ", ".join(capfirst(str(Text(label_of(name)))) for name in names.split(", ") if name)
+    return listed_text([capfirst(str(Text(label_of(name)))) for name in names.split(", ") if name])
 
 
 def asker_text(by: str) -> str:

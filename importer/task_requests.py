@@ -26,7 +26,7 @@ from marketdata.models import Stock
 from marketdata.origin import check_origin
 from marketdata.recoding import current_symbols
 from marketdata.store import current_origin
-from marketdata.symbols import parse_symbol
+from marketdata.symbols import parse_symbol, split_symbols
 from marketdata.texts import Text
 from marketdata.trading_days import newest_finished_day
 
@@ -306,7 +306,7 @@ def as_date(field: str, value: date | str | None) -> date | None:
 def _checked_symbols(symbols: Sequence[str] | str | None, *, local: bool) -> tuple[str, ...] | None:
     if symbols is None:
         return None
-    parts = symbols.replace("，", ",").replace("、", ",").replace(" ", ",").split(",") if isinstance(symbols, str) else symbols  # fmt: skip  # noqa: E501
+    parts = split_symbols(symbols) if isinstance(symbols, str) else symbols
     named = [part for part in parts if str(part).strip()]
     if not named:
         raise BadRequest("symbols", gettext_noop("The list of symbols is empty. Leave it out to mean all stocks."))

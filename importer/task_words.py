@@ -12,7 +12,7 @@ from importer import lifecycle
 from importer.models import Action, ImportTask, Kind, Status
 from importer.sources.labels import label_of
 from importer.waiting import waits_for_network
-from marketdata.texts import Text, counted, moment, word
+from marketdata.texts import Text, counted, listed, moment, word
 
 _KINDS = {
     Kind.IMPORT: gettext_noop("full import"),
@@ -64,7 +64,7 @@ def stocks_value(symbols: Sequence[str] | None) -> Any:
     if symbols is None:
         return word(gettext_noop("all stocks"))
     if len(symbols) <= 3:
-        return ", ".join(symbols)
+        return listed(symbols)
     return counted(len(symbols), "%(count)s stock", "%(count)s stocks")
 
 

@@ -36,6 +36,8 @@ _PREFIXED = re.compile(rf"({_NAMES})\.?([0-9]{{6}})")
 _SUFFIXED = re.compile(rf"([0-9]{{6}})\.?({_NAMES})")
 _BARE = re.compile(r"[0-9]{6}")
 _SEPARATORS = re.compile(r"[\s,;、]+")
+# Of something else that was pasted by mistake a message shows no more.
+_SHOWN_AT_MOST = 40
 
 _EXCHANGE_OF_PREFIX = {
     "60": "SH",
@@ -76,6 +78,7 @@ def parse_symbol(text: str) -> str:
     if not isinstance(text, str):
         raise TypeError(f"a symbol is a text such as '600519' or '000001.SZ', not {text!r} ({type(text).__name__})")
     shown = text.strip()
+    shown = shown if len(shown) <= _SHOWN_AT_MOST else f"{shown[:_SHOWN_AT_MOST]}…"
     # NFKC makes full-width letters, digits and dots plain; a Chinese keyboard types 。 where a dot is meant.
     compact = "".join(unicodedata.normalize("NFKC", text).replace("。", ".").split()).upper()
     named, code = _split(compact, shown)
@@ -106,8 +109,13 @@ def parse_symbols(symbols: str | Iterable[str]) -> list[str]:
     first one that is wrong.
     """
     if isinstance(symbols, str):
-        symbols = [part for part in _SEPARATORS.split(unicodedata.normalize("NFKC", symbols)) if part]
+        symbols = split_symbols(symbols)
     return list(dict.fromkeys(parse_symbol(symbol) for symbol in symbols))
+
+
+def split_symbols(text: str) -> list[str]:
+    """Return the parts of a text at commas, semicolons, blanks and line ends, Chinese ones included."""
+    return [part for part in _SEPARATORS.split(unicodedata.normalize("NFKC", text)) if part]
 
 
 def board_of(symbol: str) -> Board:

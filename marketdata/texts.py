@@ -16,7 +16,8 @@ class Text:
     """A sentence as it is stored: ``msgid`` (English, ``%(name)s`` placeholders) and JSON-able ``values``.
 
     ``str()`` renders it in the language that is active now. Whole numbers get thousands separators; a value
-    made by ``seconds()``, ``moment()``, ``word()``, ``counted()`` or ``sentence()`` is put into words only then.
+    made by ``seconds()``, ``moment()``, ``word()``, ``counted()``, ``listed()`` or ``sentence()`` is put into words
+    only then.
     """
 
     msgid: str
@@ -78,6 +79,16 @@ def sentences(texts: Sequence[Text]) -> dict[str, Any]:
     return {"all": [sentence(text) for text in texts]}
 
 
+def listed(parts: Sequence[str], *, more: bool = False) -> dict[str, Any]:
+    """Return a value for a Text that is a list, as the reader's language writes one; ``more``: it goes on."""
+    return {"list": list(parts), "more": more}
+
+
+def listed_text(parts: Sequence[str], *, more: bool = False) -> str:
+    """Put a list into words, in the language that is active now."""
+    return gettext(gettext_noop(", ")).join(parts) + (" …" if more else "")
+
+
 def duration_text(value: float) -> str:
     """Put a duration in seconds into words, in the language that is active now: the two largest units."""
     whole = max(0, round(value))
@@ -118,6 +129,8 @@ def _presented(value: Any) -> Any:
     if "one" in value:
         one, many, count = value["one"], value["many"], value["count"]
         return ngettext(one, many, count) % {"count": f"{count:,}"}
+    if "list" in value:
+        return listed_text(value["list"], more=value["more"])
     if "all" in value:
         return " ".join(str(_presented(part)) for part in value["all"])
     return str(Text(value["msgid"], value["values"]))

@@ -21,7 +21,7 @@ from importer.notify.models import Event, Notice
 from importer.task_words import kind_text, request_text
 from marketdata.models import Origin
 from marketdata.origin import current_origin
-from marketdata.texts import Text, counted, moment, sentence, sentences
+from marketdata.texts import Text, counted, listed, moment, sentence, sentences
 
 _TITLES = {
     Event.COMPLETED: gettext_noop("%(kind)s: completed"),
@@ -129,7 +129,7 @@ def _reasons(notice: Notice) -> Iterator[str]:
         values = {
             "reason": sentence(code_text(row["code"])),
             "count": row["count"],
-            "symbols": ", ".join(symbols) + (" …" if row["count"] > _SYMBOLS_SHOWN else ""),
+            "symbols": listed(list(symbols), more=row["count"] > _SYMBOLS_SHOWN),
         }
         yield capfirst(str(Text(gettext_noop("%(reason)s: %(count)s (%(symbols)s)"), values)))
 
