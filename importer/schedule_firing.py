@@ -6,13 +6,14 @@ docs/decisions/012-schedules.md says why.
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
 from config.log_lines import log_time
 from importer import schedules
+from importer.dbtime import db_now
 from importer.dispatch import dispatch_soon
 from importer.estimate import check_space
 from importer.exceptions import UnknownSchedule
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 # Of two at once one wins; whoever loses so often leaves it to the next bell, a minute later.
 _ROUNDS = 5
+# Clocks of machines differ by less; one that was ahead by more has been set right.
+_SET_BACK = timedelta(hours=1)
 
 
 def ring_due_bells(now: datetime | None = None) -> None:
@@ -37,8 +40,28 @@ def ring_due_bells(now: datetime | None = None) -> None:
     from django_q.models import Schedule
     from django_q.scheduler import scheduler
 
-    if Schedule.objects.filter(next_run__lt=now or timezone.now()).exclude(repeats=0).exists():
+    now = now or timezone.now()
+    _bring_back_runs(now)
+    if Schedule.objects.filter(next_run__lt=now).exclude(repeats=0).exists():
         scheduler()
+
+
+def _bring_back_runs(now: datetime) -> None:
+    """Plan anew what ran last while the clock was ahead, by a day or by the hours of a time zone.
+
+    Its due time is counted from that clock: the runs before it would be left out without a word.
+    """
+    for row in schedules.all_schedules().filter(last_run_at__gt=now + _SET_BACK, due_at__gt=now):
+        # Of several machines one may be behind: the database's clock has to agree.
+        true_now = max(now, db_now())
+        if row.last_run_at is None or row.due_at is None or row.last_run_at <= true_now + _SET_BACK:
+            continue
+        following = next_run(row.rule, true_now, known_calendar())
+        if following is not None and following < row.due_at and schedules.claim(row, due_at=following):
+            logger.warning(
+                "schedule %s: the clock was set back, from %s or later; the next run is at %s",
+                row.pk, log_time(row.last_run_at), log_time(following),
+            )  # fmt: skip
 
 
 def ring(schedule_id: int) -> None:

@@ -12,7 +12,7 @@ from django_q.models import OrmQ, Schedule
 
 from importer import schedules
 from importer.models import ImportTask, Outcome, Status, TaskSchedule
-from importer.schedule_firing import ring, run_if_due
+from importer.schedule_firing import ring, ring_due_bells, run_if_due
 from marketdata.models import Stock, TradingDay
 from tests.importer.simulated_clusters import SimulatedClusters, at, clock, daily_update, finish_tasks, started
 
@@ -110,6 +110,30 @@ def test_a_lost_message_is_sent_again_within_a_minute_or_two(friday: TaskSchedul
     assert started() == []
     SimulatedClusters().run("2024-03-01T16:36", "2024-03-01T16:38", timedelta(minutes=1))
     assert started() == ["03-01 16:36 update"]
+
+
+@pytest.mark.parametrize("wrong", ["2024-03-04T18:30", "2024-04-04T18:30"], ids=["eight hours", "a month"])
+def test_a_clock_that_was_ahead_and_is_set_right_costs_no_run(wrong: str) -> None:
+    with clock(at("2024-03-04T10:00")):
+        schedules.create(daily_update())
+    SimulatedClusters().run(wrong, wrong)
+    finish_tasks(made_before=at(wrong))
+    assert ImportTask.objects.count() == 1
+    SimulatedClusters(count=2).run("2024-03-04T10:30", "2024-03-06T17:00")
+    found = [each for each in started() if each != f"{at(wrong):%m-%d %H:%M} update"]
+    assert found == ["03-04 16:40 update", "03-05 16:40 update", "03-06 16:40 update"]
+
+
+def test_a_machine_that_is_behind_brings_back_no_run_of_the_others(
+    friday: TaskSchedule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with clock(at("2024-03-01T16:31")):
+        assert run_if_due(friday.pk, at("2024-03-01T16:31")) is not None
+    monkeypatch.setattr("importer.schedule_firing.db_now", lambda: at("2024-03-01T16:31"))
+    with clock(at("2024-03-01T08:31")):
+        ring_due_bells()
+    friday.refresh_from_db()
+    assert friday.due_at == at("2024-03-04T16:30")
 
 
 def test_a_run_waits_for_the_last_one_and_is_started_once_when_that_has_ended() -> None:
