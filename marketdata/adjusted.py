@@ -83,6 +83,9 @@ def load_factors(stock_ids: Sequence[int], adjustment: Adjustment, *, start: dat
     found = {}
     for stock_id in stock_ids:
         first, newest = anchors.get(stock_id, (None, None))
+        if newest is None:
+            # On that day it had no first bar yet.
+            first = None
         # A bar that was stored after the anchor was read must not take part.
         events = compose(occurrences.get(stock_id, ()), as_of=newest or adjustment.as_of)
         found[stock_id] = factors(events, form, first_bar=first, last_bar=newest)

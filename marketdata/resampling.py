@@ -23,7 +23,8 @@ def resample(bars: pd.DataFrame, period: Period, *, until: GivenDay | None = Non
 
     Open of the first day, highest high, lowest low, close of the last day, sums of volume and amount. The index is the
     period's last trading day at the exchange, whether the stock traded on it or not, so that stocks can be joined;
-    that of the running period is ``until`` (None: the newest finished day). A period without a bar has no row.
+    that of the running period is ``until`` (None: the newest finished day, for bars as of a day the one of then). A
+    period without a bar has no row.
     ``attrs`` are kept. Weeks begin on Monday. Raises ValueError for another period or a frame that is no stock's.
     """
     if period not in ("weekly", "monthly"):
@@ -35,13 +36,21 @@ def resample(bars: pd.DataFrame, period: Period, *, until: GivenDay | None = Non
     grouped = bars.groupby(firsts, sort=True)
     found = grouped.agg({name: _HOW[name] for name in bars.columns})
     starts = [start.date() for start in found.index]
-    labels = _last_trading_days(starts, period, parse_bound(until) or newest_finished_day(timezone.now()))
+    labels = _last_trading_days(starts, period, parse_bound(until) or _newest_day(bars))
     # A bar of a later day than the newest finished one is there all the same.
     last_bars = [day.date() for day in grouped.apply(lambda each: each.index[-1])] if starts else []
     labels = [max(pair) for pair in zip(labels, last_bars, strict=True)]
     found.index = pd.DatetimeIndex(labels, name="date").astype(bars.index.dtype)
     found.attrs = {**bars.attrs, "period": period}
     return found
+
+
+def _newest_day(bars: pd.DataFrame) -> date:
+    newest, as_of = newest_finished_day(timezone.now()), parse_bound(bars.attrs.get("as_of"))
+    if as_of is None or newest <= as_of:
+        return newest
+    # The days after it do not exist for these bars: a week that was running then has not ended.
+    return known_calendar().last_before(as_of + timedelta(days=1)) or as_of
 
 
 def _first_days(days: np.ndarray[tuple[int], np.dtype[np.datetime64]], period: Period) -> pd.DatetimeIndex:

@@ -123,8 +123,9 @@ def test_as_of_cuts_unadjusted_bars_too() -> None:
 
 
 @pytest.mark.usefixtures("split_and_dividend")
-def test_as_of_before_every_bar_is_an_empty_frame() -> None:
-    frame = load_bars("600000", adjust="qfq", as_of="2020-01-01")
+@pytest.mark.parametrize("adjust", ["hfq", "qfq", "broker"])
+def test_as_of_before_every_bar_is_an_empty_frame(adjust: str) -> None:
+    frame = load_bars("600000", adjust=adjust, as_of="2020-01-01")
 
     assert len(frame) == 0
     assert frame.attrs["anchor"] is None

@@ -56,6 +56,13 @@ def test_the_running_period_is_named_by_the_newest_finished_day() -> None:
     assert labels(resample(daily(APRIL), "monthly", until=date(2024, 4, 10))) == ["2024-04-10"]
 
 
+@pytest.mark.parametrize("as_of", ["2024-04-10", "2024-04-12", "2024-04-13"])
+def test_as_of_a_day_the_running_week_had_not_ended(as_of: str) -> None:
+    frame = daily(APRIL)
+    frame.attrs["as_of"] = as_of
+    assert labels(resample(frame, "weekly")) == ["2024-04-03", min(as_of, "2024-04-12")]
+
+
 def test_a_week_without_a_bar_has_no_row() -> None:
     assert len(resample(daily(["2024-04-01", "2024-04-15"]), "weekly", until=UNTIL)) == 2
 
