@@ -155,6 +155,7 @@ def proof_row(row: ProofRow) -> dict[str, Any]:
     action = row.event.action
     return {
         "ex_date": row.ex_date.isoformat(),
+        "code": row.event.status.value,
         "status": str(row.status),
         "cash_per_share": action.cash_per_share,
         "new_shares_per_share": action.new_shares_per_share,
@@ -165,6 +166,7 @@ def proof_row(row: ProofRow) -> dict[str, Any]:
         "step": row.event.step,
         "difference": row.difference,
         "flagged": row.is_flagged,
+        "flag": row.event.flag or None,
         "note": str(row.note) if row.note is not None else None,
     }
 

@@ -260,7 +260,8 @@ class Bars(Answer):
 
 class ProofRow(Row):
     ex_date: ISODate
-    status: str
+    code: Annotated[str, Field(description="what became of it; never changes", examples=["applied", "waits"])]
+    status: Annotated[str, Field(description="the same in the caller's language")]
     cash_per_share: Annotated[float, Field(description="yuan before tax")]
     new_shares_per_share: float
     rights_per_share: float
@@ -270,7 +271,8 @@ class ProofRow(Row):
     step: Annotated[float, Field(description="1 where the action does not count")]
     difference: Annotated[float | None, Field(description="relative, against the exchange's previous close")]
     flagged: Annotated[bool, Field(description="differs by more than 0.1 %, or the facts are unknown or impossible")]
-    note: str | None
+    flag: Annotated[str | None, Field(description="what a reader of adjusted prices has to know, as in their flags")]
+    note: Annotated[str | None, Field(description="the same in a sentence")]
 
 
 class ProofAnswer(Answer):

@@ -464,8 +464,11 @@ def test_the_proof_of_a_stock_names_each_ex_date(api: Caller, moutai: Stock) -> 
     proof = api.get("/bars/600519/proof").json()
     (row,) = proof["data"]
     assert (proof["symbol"], proof["total"], proof["flagged"]) == ("600519.SH", 1, 0)
-    assert (row["ex_date"], row["status"], row["flagged"]) == ("2024-01-04", "applied", False)
+    assert (row["ex_date"], row["code"], row["flagged"], row["flag"]) == ("2024-01-04", "applied", False, None)
     assert row["step"] > 1
+    CorporateAction.objects.update(cash_per_share=99_999.0)
+    (row,) = api.get("/bars/600519/proof").json()["data"]
+    assert (row["code"], row["flagged"], row["flag"]) == ("impossible_action", True, "impossible_action")
     assert error_of(api.get("/bars/600000/proof")) == (404, "unknown_stock", None)
 
 
