@@ -79,7 +79,7 @@ def check_stocks(request: TaskRequest, stocks: list[Stock], *, newest: date) -> 
 
 def _check(request: TaskRequest, stock: Stock, open_days: Days, newest: date) -> Checked:
     bars = read_bars(stock.pk)
-    findings = quality.impossible_bars(stock.symbol, bars, _faults(bars, newest, open_days))
+    findings = quality.impossible_bars(stock.symbol, bars, _faults(bars, newest, open_days), open_days)
     missing, suspended = _missing(request, stock, bars, open_days)
     if stock.last_bar is not None:
         findings += quality.gaps(stock.symbol, missing, open_days, stock.last_bar)

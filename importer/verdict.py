@@ -22,7 +22,8 @@ CALENDAR_AHEAD = timedelta(days=60)
 
 _CALENDAR_ENDS = gettext_noop(
     "The exchange's calendar is known until %(day)s only; later weekdays are assumed to be open. "
-    "Update it: .venv/bin/pip install -U exchange-calendars"
+    "An update from the network asks for the next ones by itself. Without a network: .venv/bin/pip install -U "
+    "exchange-calendars"
 )
 _COMPLETE = gettext_noop("Complete until %(day)s")
 _NEWEST = gettext_noop("Newest finished trading day %(day)s (bars of today are stored from 16:00 on)")

@@ -46,6 +46,12 @@ _FETCH_AGAIN = gettext_noop(
     "a repair leaves stored bars alone; import_bars --refresh --symbols %(symbol)s --start %(start)s --end %(end)s "
     "fetches it again"
 )
+_DELETE = gettext_noop(
+    "no import takes it away, since no source has a bar of a day on which the exchange was closed; delete it: python "
+    'manage.py shell -c "from datetime import date; from marketdata.models import Stock; from marketdata.store import '
+    "delete_bars; day = date.fromisoformat('%(start)s'); delete_bars(Stock.objects.get(symbol='%(symbol)s').pk, day, "
+    'day)"'
+)
 _ADD_ACTION = gettext_noop(
     "a repair changes nothing here; add the corporate action (import_actions), or fetch both days again: import_bars "
     "--refresh --symbols %(symbol)s --start %(start)s --end %(end)s"
@@ -136,14 +142,16 @@ def staleness(symbol: str, missing: Days, last_bar: date) -> list[Finding]:
     return [Finding(symbol, first, Rule.STALE, values, remedy(_FETCH_NEW, symbol, first, last), last)]
 
 
-def impossible_bars(symbol: str, bars: BarColumns, reasons: Sequence[str]) -> list[Finding]:
+def impossible_bars(symbol: str, bars: BarColumns, reasons: Sequence[str], open_days: Days) -> list[Finding]:
     """Return a finding for each bar with a reason (a msgid; empty: the bar is sound)."""
     found = []
+    on_open_day = np.isin(bars.days, open_days)
     for at in (at for at, reason in enumerate(reasons) if reason):
         shown = " ".join(f"{value[at]:.15g}" for value in bars.values())
         values = Text(_IMPOSSIBLE, {"reason": word(reasons[at]), "values": shown})
         day: date = bars.days[at].item()
-        found.append(Finding(symbol, day, Rule.IMPOSSIBLE, values, remedy(_FETCH_AGAIN, symbol, day, day)))
+        mended = remedy(_FETCH_AGAIN if on_open_day[at] else _DELETE, symbol, day, day)
+        found.append(Finding(symbol, day, Rule.IMPOSSIBLE, values, mended))
     return found
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Any
 
 import pandas as pd
 import pytest
+from django.core.management import call_command
 from django.utils.translation import override
 
 from importer import bar_sample
@@ -100,6 +102,21 @@ def test_an_impossible_bar_is_found_by_the_rules_of_an_import(capsys: pytest.Cap
 
     assert shown.status == 3
     assert "2024-03-06  impossible: amount / shares is outside low..high (10 10 10 10 100000 10000)" in shown.out
+
+
+def test_a_bar_of_a_closed_day_is_taken_away_by_what_the_finding_says(capsys: pytest.CaptureFixture[str]) -> None:
+    saturday = date(2024, 3, 2)
+    store(bars_of([saturday, *DAYS]))
+
+    shown = check(capsys)
+
+    assert (shown.status, shown.out.count("impossible: ")) == (3, 1)
+    assert "2024-03-02  impossible: the exchange is closed at weekends" in shown.out
+    assert "no import takes it away" in shown.out
+    (program,) = re.findall(r'manage\.py shell -c "(.*)"', shown.out)
+    call_command("shell", command=program)
+    assert check(capsys).status == 0
+    assert Stock.objects.get(symbol=SYMBOL).first_bar == DAYS[0]
 
 
 def test_a_jump_is_explained_by_its_corporate_action(capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,7 +102,7 @@ def test_a_gap_alone_does_not_make_a_stock_out_of_date() -> None:
 
 
 def test_an_impossible_bar_is_listed_with_its_numbers() -> None:
-    (finding,) = impossible_bars("600000.SH", made_bars([10.0, 9.5]), ["", "a number is missing"])
+    (finding,) = impossible_bars("600000.SH", made_bars([10.0, 9.5]), ["", "a number is missing"], CALENDAR)
 
     assert (finding.rule, finding.day) == (Rule.IMPOSSIBLE, date(2024, 3, 5))
     assert str(finding.values) == "a number is missing (9.5 9.5 9.5 9.5 100 950)"
