@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from datetime import datetime, time
@@ -60,9 +61,24 @@ class EnvironmentValues(environ.Env):  # type: ignore[misc]
         """Return a list such as ``sina=0.5,tencent=0.3`` by name; empty when the variable is not set."""
         pairs = [part.partition("=") for part in self.str(var, default="").split(",") if part.strip()]
         try:
-            return {name.strip(): float(number) for name, _equals, number in pairs}
+            return {name.strip(): _not_negative(float(number)) for name, _equals, number in pairs}
         except ValueError as error:
-            raise _not_readable(var, "a list of NAME=NUMBER, separated by commas") from error
+            raise _not_readable(var, "a list of NAME=NUMBER, separated by commas, none below zero") from error
+
+    def seconds(self, var: str, default: float, *, above_zero: bool = False) -> float:
+        """Return a time in seconds: not below zero, and not zero either with ``above_zero``."""
+        seconds: float = self.float(var, default=default)
+        try:
+            _not_negative(seconds)
+        except ValueError as error:
+            raise _not_readable(var, "a number of seconds") from error
+        if above_zero and not seconds:
+            raise _not_readable(var, "a number of seconds above zero")
+        return seconds
+
+    def words(self, var: str) -> list[str]:
+        """Return a list such as ``sina, tencent``, each word once; empty when the variable is not set."""
+        return list(dict.fromkeys(word for part in self.str(var, default="").split(",") if (word := part.strip())))
 
     def clock(self, var: str, default: str = "") -> time | None:
         """Return a time of day such as ``18:30``; None when the variable is empty."""
@@ -125,6 +141,12 @@ def make_folder(path: Path) -> Path:
             f"The folder {path} cannot be made ({error.strerror}). Let this user make it, or set BARVAULT_VAR_DIR."
         ) from error
     return path
+
+
+def _not_negative(number: float) -> float:
+    if not (math.isfinite(number) and number >= 0):
+        raise ValueError("a number that cannot be waited for")
+    return number
 
 
 def _time_of(text: str) -> time:

@@ -156,17 +156,17 @@ FILES_ROOT = env.str("BARVAULT_FILES_ROOT", default="")
 ON_DIFFERENCE = env.str("BARVAULT_ON_DIFFERENCE", default="keep")
 if ON_DIFFERENCE not in ("keep", "replace"):
     raise ImproperlyConfigured(f"BARVAULT_ON_DIFFERENCE is {ON_DIFFERENCE!r}; it must be keep or replace.")
-PACE_MIN = env.float("BARVAULT_PACE_MIN", default=0.1)
-PACE_MAX = env.float("BARVAULT_PACE_MAX", default=0.3)
+PACE_MIN = env.seconds("BARVAULT_PACE_MIN", default=0.1)
+PACE_MAX = env.seconds("BARVAULT_PACE_MAX", default=0.3)
 # The shortest gap of single sources, in place of PACE_MIN: "sina=0.5,tencent=0.3".
 PACE_FLOORS = env.numbers("BARVAULT_PACE_FLOORS")
 # How long a source that refused is left alone: this long at first, twice as long each time, up to an hour.
-BREAKER_FIRST_REST = env.float("BARVAULT_BREAKER_FIRST_REST", default=30.0)
-BREAKER_LONGEST_REST = env.float("BARVAULT_BREAKER_LONGEST_REST", default=3600.0)
+BREAKER_FIRST_REST = env.seconds("BARVAULT_BREAKER_FIRST_REST", default=30.0, above_zero=True)
+BREAKER_LONGEST_REST = env.seconds("BARVAULT_BREAKER_LONGEST_REST", default=3600.0, above_zero=True)
 # The longest that one request may take, from the connection to the last byte.
-REQUEST_TIMEOUT = env.float("BARVAULT_REQUEST_TIMEOUT", default=10.0)
+REQUEST_TIMEOUT = env.seconds("BARVAULT_REQUEST_TIMEOUT", default=10.0, above_zero=True)
 # The sources that `auto` asks, in this order: "eastmoney,sina"; when empty that of the registry.
-AUTO_ORDER = env.list("BARVAULT_AUTO_ORDER", default=[])
+AUTO_ORDER = env.words("BARVAULT_AUTO_ORDER")
 # The quote servers of 通达信 to choose from: "192.0.2.1:7709,192.0.2.2"; those that tdxpy knows when empty.
 TDX_SERVERS = env.servers("BARVAULT_TDX_SERVERS", port=7709)
 SIMULATED_STOCKS = env.int("BARVAULT_SIMULATED_STOCKS", default=5400)

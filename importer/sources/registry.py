@@ -46,6 +46,8 @@ SOURCES: Mapping[str, Entry] = {
     "simulated": Entry("importer.sources.simulated.open_market", stocks_per_page=100_000),
 }
 
+# No sources of bars, but asked like them: the exchanges' lists of stocks, and corporate actions.
+PACED_BESIDE = ("exchanges", "datacenter")
 
 # Who bans least comes first, and who is needed for more than bars late: docs/decisions/011-auto-order.md
 DEFAULT_ORDER: Sequence[str] = ("tdxquotes", "baostock", "sina", "eastmoney", "tencent")
@@ -54,6 +56,11 @@ DEFAULT_ORDER: Sequence[str] = ("tdxquotes", "baostock", "sina", "eastmoney", "t
 def source_names() -> list[str]:
     """Return the names of all sources, as users type them (``auto``, which goes through several, is none)."""
     return list(SOURCES)
+
+
+def paced_names() -> list[str]:
+    """Return the names of all that has a pace of its own, or may have one."""
+    return [*SOURCES, *PACED_BESIDE]
 
 
 def auto_order() -> list[str]:

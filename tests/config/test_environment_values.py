@@ -30,6 +30,10 @@ def values(**variables: str) -> EnvironmentValues:
         (lambda env: env.float("NAME"), "half", "NAME is not a number."),
         (lambda env: env.numbers("NAME"), "sina", "NAME is not a list of NAME=NUMBER"),
         (lambda env: env.numbers("NAME"), "sina=quick", "NAME is not a list of NAME=NUMBER"),
+        (lambda env: env.numbers("NAME"), "sina=-1", "NAME is not a list of NAME=NUMBER"),
+        (lambda env: env.numbers("NAME"), "sina=nan", "NAME is not a list of NAME=NUMBER"),
+        (lambda env: env.seconds("NAME", 1.0), "-1", "NAME is not a number of seconds."),
+        (lambda env: env.seconds("NAME", 1.0, above_zero=True), "0", "NAME is not a number of seconds above zero."),
         (lambda env: env.servers("NAME", 7709), "tdx.example:http", "NAME is not a list of HOST or HOST:PORT"),
         (lambda env: env.servers("NAME", 7709), ":7709", "NAME is not a list of HOST or HOST:PORT"),
         (lambda env: env.hours("NAME"), "22-7", "NAME is not two times of day: write 22:30-07:30."),
@@ -63,6 +67,19 @@ def test_what_can_be_read_is_read() -> None:
     assert env.numbers("GAPS") == {"sina": 0.5, "tencent": 0.3}
     assert env.numbers("MISSING") == {}
     assert env.db_url("DATABASE_URL")["NAME"] == "/somewhere/file"
+
+
+def test_a_list_of_words_has_each_of_them_once() -> None:
+    assert values(NAMES="sina, eastmoney,sina,").words("NAMES") == ["sina", "eastmoney"]
+    assert values().words("NAMES") == []
+
+
+def test_a_floor_for_a_source_that_does_not_exist_is_refused() -> None:
+    environment = {**os.environ, "BARVAULT_PACE_FLOORS": "sinna=5,exchanges=1", "BARVAULT_ENV_FILE": os.devnull}
+    asked = [sys.executable, "manage.py", "doctor"]
+    ended = subprocess.run(asked, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("BARVAULT_PACE_FLOORS names sinna; it may name eastmoney, sina,")
 
 
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
