@@ -7,6 +7,7 @@ import os
 import sys
 
 BAD_INPUT = 2
+INTERRUPTED = 130
 
 
 def main() -> None:
@@ -55,4 +56,8 @@ def _refuse(sentence: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        # Before the command could take care of it: nothing has begun, and a traceback would help nobody.
+        sys.exit(INTERRUPTED)

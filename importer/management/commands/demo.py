@@ -31,6 +31,8 @@ class Command(ExplainingCommand):
                 _("The demo keeps to a database of its own. Start it with `make demo`, or set BARVAULT_DEMO=1."),
                 returncode=Exit.BAD_INPUT,
             )
+        self.stdout.write(_("Preparing the simulated market, in a database of its own. This takes a few seconds."))
+        self.stdout.flush()
         call_command("migrate", verbosity=0)
         if not ImportTask.objects.exists():
             submit(build_request(Kind.IMPORT), by="demo")
