@@ -148,7 +148,7 @@ def put_off(claimed: Claim, cursor: int, now: datetime, until: datetime, *, skip
     with transaction.atomic():
         if not claimed.at_the_end:
             chunk = ImportChunk.objects.get(pk=claimed.chunk_id)
-            _lock_task(chunk.task_id)
+            lock_task(chunk.task_id)
             _append(chunk, claimed.symbols[cursor + skipped], until)
             advance(claimed, cursor, now, skipped=skipped, set_aside=1)
             return True
@@ -187,7 +187,7 @@ def free_expired(task_id: UUID, now: datetime) -> None:
     expired = ImportChunk.objects.filter(_OPEN, lease_over(now), task_id=task_id)
     if expired.exists():
         with transaction.atomic():
-            _lock_task(task_id)
+            lock_task(task_id)
             _count_deaths(expired)
 
 
@@ -199,7 +199,7 @@ def free_after_death(task_id: UUID, lane: int) -> None:
     3. After three more deaths there, list it as a failure.
     """
     with transaction.atomic():
-        _lock_task(task_id)
+        lock_task(task_id)
         _count_deaths(ImportChunk.objects.filter(_OPEN, task_id=task_id, lane=lane))
 
 
@@ -236,8 +236,12 @@ def _append(chunk: ImportChunk, symbol: str, until: datetime) -> None:
     _new_chunk(chunk, symbol, not_before=until, put_off=1)
 
 
-def _lock_task(task_id: UUID) -> None:
-    """Let nobody else number a new chunk of this task until the transaction ends."""
+def lock_task(task_id: UUID) -> None:
+    """Let nobody else number a new chunk of this task, or change its state, until the transaction ends.
+
+    Whoever needs locks of several kinds takes them in this order: task, slot, chunk. Two who differed would wait for
+    each other, until PostgreSQL ends one of them with an error.
+    """
     ImportTask.objects.select_for_update().filter(pk=task_id).values_list("pk").first()
 
 

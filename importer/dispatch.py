@@ -91,6 +91,7 @@ def _bury_dead_lanes(task: ImportTask) -> None:
     lanes, deaths = LaneSlot.objects.filter(task=task).count(), 0
     for slot in LaneSlot.objects.filter(lease_over(now), task=task).exclude(pid=None):
         with transaction.atomic():
+            chunks.lock_task(task.pk)
             buried = LaneSlot.objects.filter(lease_over(now), pk=slot.pk, token=slot.token).delete()[0]
             if buried:
                 logger.warning("task %s: lane %s (%s, pid %s) died", task.pk, slot.number, slot.host, slot.pid)

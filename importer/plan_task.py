@@ -14,6 +14,7 @@ from django.utils.translation import gettext_noop
 
 from importer import pacing, progress, slots
 from importer.calendar_update import FETCHED_ON, follow_calendar
+from importer.chunks import lock_task
 from importer.company_actions import refresh_actions
 from importer.day_work import STOCKS_AT_ONCE
 from importer.dbtime import db_now
@@ -138,6 +139,7 @@ def save_plan(task: ImportTask, plan: Plan, hold: Hold) -> None:
     now = db_now()
     with transaction.atomic():
         text = progress.starting_text(plan.total)
+        lock_task(task.pk)
         if not slots.renew(hold, now):
             raise LostLease(lane=str(hold.number))
         planned = ImportTask.objects.filter(pk=task.pk, status=Status.RUNNING, planned_at=None).update(
