@@ -294,7 +294,7 @@ def test_a_waiting_task_leads_where_none_runs_so_that_a_press_is_seen(browser: C
     make_task()
     page = shown(browser, "/data/live/")
     assert 'id="leading"' in page
-    assert "No task waits." in page
+    assert "waiting-title" not in page
 
 
 def test_waiting_tasks_say_which_place_they_have_and_when_their_turn_comes(browser: Client, alive: Host) -> None:
@@ -484,6 +484,12 @@ def test_a_page_of_an_error_needs_no_database(django_assert_num_queries: Callabl
         page = refusal_page(403, "No.").content.decode()
     assert "/static/barvault.css" in page
     assert "<h1>No.</h1>" in page
+
+
+def test_the_description_of_a_simulated_market_s_api_says_so_too(browser: Client) -> None:
+    assert "Simulated data" not in shown(browser, "/api/docs")
+    claim_origin(True)
+    assert "Simulated data" in shown(browser, "/api/docs")
 
 
 def test_the_description_of_the_api_names_its_language_and_leads_back_to_the_pages(browser: Client) -> None:
