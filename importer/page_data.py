@@ -27,6 +27,7 @@ from importer.verdict import Verdict, calendar_note, verdict
 from marketdata.completeness import newest_figures
 from marketdata.index_days import recently_with_index
 from marketdata.models import Origin
+from marketdata.recoding import known_stocks
 from marketdata.store import current_origin
 from marketdata.texts import Text, sentence
 from marketdata.trading_days import EXCHANGE_TIME, last_known_day
@@ -117,9 +118,10 @@ class PerSource:
 
 @dataclass(frozen=True)
 class FailureLine:
-    """A row of the list of failures."""
+    """A row of the list of failures. ``name`` is empty for a stock that no list has."""
 
     failure: Failure
+    name: str
     source: str
     reason: str
 
@@ -234,7 +236,13 @@ def lanes_of(task: ImportTask) -> list[LaneSlot]:
 def failure_lines(task: ImportTask, failures: Iterable[Failure]) -> list[FailureLine]:
     """Return failures of a task in words, without the places of the files they name."""
     path = task.parameters.get("path")
-    return [FailureLine(each, source_names_text(each.source), told(each.reason, path)) for each in failures]
+    shown = list(failures)
+    stocks = known_stocks([each.symbol for each in shown])
+    names = {symbol: stock.name for symbol, stock in stocks.items()}
+    return [
+        FailureLine(each, names.get(each.symbol, ""), source_names_text(each.source), told(each.reason, path))
+        for each in shown
+    ]
 
 
 def per_source(task: ImportTask) -> list[PerSource]:

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from importer.dbtime import db_now
 from importer.models import Failure, ImportTask, Kind, LaneSlot, Status
+from marketdata.models import Stock
 from tests.importer.factories import make_chunk, make_task
 from tests.importer.pages import english_browser, post, shown
 
@@ -39,6 +40,16 @@ def test_pause_resume_cancel_and_retry_work_by_forms(browser: Client) -> None:
     fail(failed)
     post(browser, f"/data/tasks/{failed.pk}/retry/")
     assert ImportTask.objects.get(retry_of=failed).parameters["symbols"] == ["600001.SH"]
+
+
+def test_a_failure_names_its_stock_as_people_do(browser: Client) -> None:
+    Stock.objects.create(symbol="600519.SH", code="600519", exchange="SH", name="贵州茅台")
+    task = make_task(status=Status.COMPLETED, failed=2)
+    fail(task, "600519.SH")
+    fail(task, "600001.SH")
+    page = shown(browser, f"/data/tasks/{task.pk}/")
+    assert "<b>600519.SH</b> 贵州茅台</td>" in page
+    assert "<b>600001.SH</b></td>" in page
 
 
 def test_who_acts_is_kept_in_the_history(browser: Client) -> None:
