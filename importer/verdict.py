@@ -77,15 +77,16 @@ def verdict(
 
     ``missing_days`` are the trading days after ``complete_until`` up to that of ``newest``, the newest finished one;
     ``assumed``: that day rests on a calendar that is not published yet. ``importing``: (finished, total) stocks of
-    a full import that goes on. ``absent`` stocks were asked for and never fetched.
+    a full import that goes on; one that fetches again, or other days, fills nothing and leaves the sentence as it is.
+    ``absent`` stocks were asked for and never fetched.
     """
     detail = Text(_NEWEST_ASSUMED if assumed else _NEWEST, {"day": newest.day.isoformat()})
-    if importing is not None:
+    until, behind = complete_until(known)
+    if importing is not None and (until is None or _is_partial(known, absent, importing[1])):
         finished, total = importing
         values = {"finished": finished, "total": total}
         filling = Text(gettext_noop("The database is being filled: %(finished)s of %(total)s stocks"), values)
         return Verdict("filling", filling if total else Text(gettext_noop("The database is being filled")), detail)
-    until, behind = complete_until(known)
     if until is None:
         return Verdict("empty", Text(gettext_noop("There are no bars yet")), detail)
     standing: dict[str, Any] = {
@@ -115,11 +116,21 @@ def verdict(
 def _with_absent(said: Text, absent: int, known: Sequence[Known]) -> Text:
     """Say what was never fetched: first where it is a part of the market that counts, else behind the rest."""
     lacking = counted(absent, "%(count)s stock is not imported yet", "%(count)s stocks are not imported yet")
-    fetched = sum(each.stocks for each in known)
-    if absent > (1 - SHARE_THAT_COUNTS) * (fetched + absent):
+    if _counts(absent, known):
         values = {"absent": lacking, "day": said.values["day"]}
         return Text(gettext_noop("%(absent)s; the others are complete until %(day)s"), values)
     return Text(gettext_noop("%(verdict)s; %(absent)s"), {"verdict": sentence_of(said), "absent": lacking})
+
+
+def _counts(absent: int, known: Sequence[Known]) -> bool:
+    fetched = sum(each.stocks for each in known)
+    return absent > (1 - SHARE_THAT_COUNTS) * (fetched + absent)
+
+
+def _is_partial(known: Sequence[Known], absent: int, total: int) -> bool:
+    """Say whether a part of the market that counts was never fetched. Folders have no list that tells it: there it is
+    less than half of what the import (of delisted stocks, too) is to read."""
+    return _counts(absent, known) or 2 * sum(each.stocks for each in known) < total
 
 
 def calendar_ends_soon(known_until: date, today: date) -> bool:

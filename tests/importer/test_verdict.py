@@ -47,6 +47,8 @@ def test_a_few_stocks_that_are_older_are_counted_beside_the_market(
         ),
         ([Known(FRIDAY, 9)], 0, (2011, 5412), "filling", "The database is being filled: 2,011 of 5,412 stocks"),
         ([], 0, (0, 0), "filling", "The database is being filled"),
+        ([Known(FRIDAY, 5312)], 0, (2011, 5412), "complete", "Complete until 2026-11-20, nothing is missing"),
+        ([Known(FRIDAY, 5312)], 1, (0, 0), "behind", "Complete until 2026-11-20, 1 trading day is missing"),
     ],
 )
 def test_the_sentence_says_how_the_data_stand(
@@ -75,6 +77,12 @@ def test_stocks_that_were_asked_for_and_never_fetched_are_no_complete_market(
     with translation.override("en"):
         said = verdict(known, newest=WHOLE, missing_days=missing, assumed=False, importing=None, absent=414)
         assert (said.level, str(said.sentence)) == ("behind", sentence)
+
+
+def test_a_market_of_which_much_was_never_fetched_is_being_filled() -> None:
+    known = [Known(FRIDAY, 5000)]
+    said = verdict(known, newest=WHOLE, missing_days=0, assumed=False, importing=(4900, 5412), absent=412)
+    assert said.level == "filling"
 
 
 def test_a_day_that_rests_on_an_assumed_calendar_says_so() -> None:
@@ -113,7 +121,7 @@ def test_an_index_that_agrees_is_not_mentioned() -> None:
 def test_figures_of_a_whole_day_and_of_a_database_that_is_being_filled_are_not_said() -> None:
     lacking = DayFigures(FRIDAY, present=4871, missing=441, suspended=12)
     whole = verdict([Known(FRIDAY, 9)], newest=WHOLE, missing_days=0, assumed=False, importing=None)
-    filling = verdict([Known(FRIDAY, 9)], newest=lacking, missing_days=0, assumed=False, importing=(1, 9))
+    filling = verdict([Known(FRIDAY, 9)], newest=lacking, missing_days=0, assumed=False, importing=(1, 90))
     assert (whole.figures, filling.figures) == (None, None)
 
 
