@@ -182,7 +182,8 @@ def show_day(request: HttpRequest, day: IsoDate, query: Query[DayQuery]) -> Http
 )
 @strict
 def panel_as_parquet(request: HttpRequest, query: Query[PanelRange]) -> HttpResponseBase:
-    """A row per bar, by symbol and date. ``symbols`` are separated by commas, all stocks when left out.
+    """A row per bar, by symbol and date. ``symbols`` are separated by commas, all stocks when left out; so are
+    ``fields``: open, high, low, close, volume, amount.
 
     ``incomplete=refuse`` answers 409 when one of these stocks lacks a bar that is expected of it.
     """

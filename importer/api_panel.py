@@ -11,13 +11,18 @@ from typing import Any
 from django.http import FileResponse, HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.http import quote_etag
+from django.utils.translation import gettext_noop
 
 from importer.api_bars import PARQUET, check, describe, not_modified, tagged
 from importer.api_requests import PanelRange
+from importer.exceptions import BadRequest
 from marketdata.adjusted import parse_adjustment
+from marketdata.bar_columns import VALUES
 from marketdata.export import export_bars
 from marketdata.panel_completeness import require_complete_range
 from marketdata.symbols import parse_symbols
+
+_FIELDS = gettext_noop("“%(field)s” must be among %(names)s, separated by commas.")
 
 
 def as_parquet(request: HttpRequest, query: PanelRange) -> HttpResponseBase:
@@ -30,6 +35,7 @@ def as_parquet(request: HttpRequest, query: PanelRange) -> HttpResponseBase:
     """
     check(query)
     symbols = parse_symbols(query.symbols) if query.symbols is not None else None
+    fields = _fields(query.fields)
     adjustment = parse_adjustment(query.adjust, query.as_of, query.adjust_volume)
     if query.incomplete == "refuse":
         require_complete_range(symbols, query.start, adjustment.last_day(query.end))
@@ -42,6 +48,7 @@ def as_parquet(request: HttpRequest, query: PanelRange) -> HttpResponseBase:
             start=query.start,
             end=query.end,
             adjustment=adjustment,
+            fields=fields,
         )
         path = folder / "panel" / "bars.parquet"
         etag = quote_etag(f"panel-{_digest(path)}")
@@ -58,6 +65,13 @@ def as_parquet(request: HttpRequest, query: PanelRange) -> HttpResponseBase:
     response.headers["X-Barvault-Stocks"] = str(result.stocks)
     describe(response, result.said)
     return response
+
+
+def _fields(asked: str | None) -> list[str]:
+    names = list(VALUES) if asked is None else [name.strip() for name in asked.split(",")]
+    if set(names) - set(VALUES):
+        raise BadRequest("fields", _FIELDS, field="fields", names=", ".join(VALUES))
+    return list(dict.fromkeys(names))
 
 
 def _digest(path: Path) -> str:

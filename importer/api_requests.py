@@ -245,6 +245,8 @@ class BarRange(QueryParameters):
 class PanelRange(BarRange):
     # Separated by commas; all stocks when it is left out.
     symbols: Annotated[Plain, Field(max_length=100_000)] | Missing = None
+    # The same; all six when they are left out.
+    fields: Annotated[Plain, Field(max_length=100, examples=["close,volume"])] | Missing = None
     incomplete: IncompleteName = "mark"
 
 

@@ -73,9 +73,12 @@ def export_bars(
     start: date | None = None,
     end: date | None = None,
     adjustment: Adjustment | None = None,
+    fields: Sequence[str] = VALUES,
     on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> ExportResult:
     """Write the bars of stocks (canonical symbols; None: all) with start <= date <= end into ``folder``.
+
+    ``fields``: those of a bar's values that are wanted, for Parquet alone; other formats need them all.
 
     1. Look whether ``folder`` may be written: it does not exist, is empty, or holds an earlier export.
     2. Write into a new folder beside it, one stock in memory at a time.
@@ -86,6 +89,8 @@ def export_bars(
     Raises ExportError (a folder with other files, no bar at all, a form that the format cannot hold), ExportFailed
     (disk full, no permission) and UnknownStock; then what was in ``folder`` is still there, and nothing else.
     """
+    if file_format != "parquet" and set(fields) != set(VALUES):
+        raise ValueError(f"{file_format} takes all fields")
     how = adjustment or Adjustment()
     kind = _format(file_format, how)
     target = folder.expanduser().resolve()
@@ -102,7 +107,7 @@ def export_bars(
             bars = 0
             with closing(kind(partial, lambda: _days(ids, start, last))) as export:
                 for done, (symbol, stock_id) in enumerate(wanted, 1):
-                    stock, factors = _read(symbol, stock_id, start, last, how)
+                    stock, factors = _read(symbol, stock_id, start, last, how, fields)
                     if len(stock.days):
                         export.add(stock)
                         written[symbol] = replace(factors, events=factors.flags)
@@ -150,13 +155,14 @@ def _newest_day(symbols: Sequence[str] | None) -> date | None:
 
 
 def _read(
-    symbol: str, stock_id: int, start: date | None, end: date | None, how: Adjustment
+    symbol: str, stock_id: int, start: date | None, end: date | None, how: Adjustment, fields: Sequence[str]
 ) -> tuple[ExportedStock, Factors]:
     bars = bars_table.read_bars(stock_id, start, end)
     factors = load_factors([stock_id], how, start=start)[stock_id]
     places = np.zeros(len(bars), np.int64)
     raw = dict(zip(VALUES, bars.values(), strict=True))
     columns = PanelFactors([factors]).adjusted(places, bars.days, raw, volume=how.volume)
+    columns = {name: columns[name] for name in fields}
     factor = factors.scale[factors.segments(bars.days)]
     return ExportedStock(symbol, bars.days, columns, factor, bars.volume), factors
 

@@ -13,12 +13,11 @@ from pyarrow import parquet
 
 from marketdata.adjusted import Attributes
 from marketdata.adjustment import Adjust
-from marketdata.bar_columns import VALUES
 from marketdata.exports.base import ExportedStock
 
 
 class ParquetExport:
-    """Columns symbol, date, open, high, low, close, volume, amount; yuan and shares.
+    """Columns symbol, date, and the stocks' (open, high, low, close, volume, amount); yuan and shares.
 
     ``date`` is a timestamp without a time zone, as in the frames of ``load_panel``: pandas would make Python objects
     of Parquet's dates, which are slow and fit no index.
@@ -38,8 +37,8 @@ class ParquetExport:
 
     def add(self, stock: ExportedStock) -> None:
         symbol = pa.repeat(stock.symbol, len(stock.days))
-        columns = {name: stock.columns[name] for name in VALUES}
-        self._waiting.append(pa.table({"symbol": symbol, "date": stock.days.astype("datetime64[us]"), **columns}))
+        days = stock.days.astype("datetime64[us]")
+        self._waiting.append(pa.table({"symbol": symbol, "date": days, **stock.columns}))
         self._rows += len(stock.days)
         if self._rows >= self._ROWS_PER_GROUP:
             self._write_group()

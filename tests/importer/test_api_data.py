@@ -398,6 +398,18 @@ def test_volumes_are_adjusted_where_that_is_asked_for_and_the_answer_says_so(api
     assert pd.read_parquet(io.BytesIO(b"".join(panel.streaming_content)))["volume"].tolist() == [2000, 2400, 900, 1100]
 
 
+def test_a_panel_has_the_fields_that_are_asked_for(api: Caller, moutai: Stock) -> None:
+    def panel(**query: str) -> pd.DataFrame:
+        return pd.read_parquet(io.BytesIO(b"".join(api.get("/panel.parquet", **query).streaming_content)))
+
+    whole = panel(adjust="hfq")
+    some = panel(adjust="hfq", fields="volume, close,close")
+    pd.testing.assert_frame_equal(some, whole[["symbol", "date", "volume", "close"]])
+    assert some.attrs == whole.attrs
+    for fields in ("", "Close", "close,", "symbol"):
+        assert error_of(api.get("/panel.parquet", fields=fields)) == (422, "bad_request", "fields")
+
+
 @pytest.mark.parametrize("address", ["/bars/600519", "/panel.parquet"])
 def test_volumes_cannot_be_adjusted_without_prices(api: Caller, moutai: Stock, address: str) -> None:
     assert error_of(api.get(address, adjust_volume="true")) == (422, "bad_request", "adjust_volume")
