@@ -9,7 +9,7 @@ PIP     := $(PYTHON) -m pip --disable-pip-version-check --no-input -qq
 USER_STAMP := $(VENV)/.installed
 DEV_STAMP  := $(VENV)/.installed-dev
 # A .venv whose Python is gone (the system's was replaced) is filled anew.
-$(shell test -x $(PYTHON) || rm -f $(USER_STAMP) $(DEV_STAMP))
+$(shell test -x $(PYTHON) || ! test -w . || rm -f $(USER_STAMP) $(DEV_STAMP))
 
 .PHONY: help demo run install install-dev test lint format bench chaos standstill screenshots messages lock clean
 .DEFAULT_GOAL := help
@@ -97,7 +97,12 @@ clean:
 PYTHON3 ?= $(shell for candidate in python3 python3.13 python3.12 python3.11 python3.14; do \
 	$$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$candidate && break; done)
 
+# Another user's folder: said before pip or venv fail at it half-way.
+MAY_WRITE := @test -w . || { \
+	echo "This user may not write in $(CURDIR): run make as its owner, or in a clone of your own."; exit 1; }
+
 $(PYTHON):
+	$(MAY_WRITE)
 	@test -n "$(PYTHON3)" || { \
 	echo "Barvault needs Python 3.11 or newer, and none was found: install it, or name it with PYTHON3=/path/to/python3."; \
 	exit 1; }
@@ -107,11 +112,13 @@ $(PYTHON):
 	echo "$(PYTHON3) cannot make a virtual environment. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
 
 $(USER_STAMP): requirements.lock | $(PYTHON)
+	$(MAY_WRITE)
 	@echo "Installing what requirements.lock names into $(VENV). The first time this takes a few minutes."
 	@$(PIP) install -r requirements.lock
 	@touch $@
 
 $(DEV_STAMP): requirements-dev.lock | $(PYTHON)
+	$(MAY_WRITE)
 	@echo "Installing what requirements-dev.lock names into $(VENV). The first time this takes a few minutes."
 	@$(PIP) install -r requirements-dev.lock
 	@touch $@ $(USER_STAMP)

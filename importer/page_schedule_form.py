@@ -25,6 +25,12 @@ KINDS = tuple((kind.value, kind.label) for kind in (Kind.UPDATE, Kind.REPAIR, Ki
 _USUAL_TIME = f"{USUAL_TIME:%H:%M}"
 DAYS = tuple((str(number), name) for number, name in enumerate(WEEKDAYS, 1))
 _USUAL_SOURCE = gettext_noop("As usual")
+# The API's sentence names its own words; who sees a form is told what to fill in.
+_LEFT_EMPTY = {
+    "date": gettext_noop("Fill in the date on which it is to run."),
+    "time": gettext_noop("Fill in the time at which it is to run."),
+    "cron": gettext_noop("Fill in the cron expression, such as 30 16 * * 1-5."),
+}
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,9 @@ class ScheduleForm:
         }
         names = (*PARTS[checked_when(self.when)], *FIELDS_OF_KIND[checked_kind(self.kind)])
         parts = {name: typed[name]() for name in names}
+        for name in PARTS[checked_when(self.when)]:
+            if parts[name] is None and name in _LEFT_EMPTY:
+                raise BadRequest(name, _LEFT_EMPTY[name])
         return {"when": self.when, "kind": self.kind, "name": self.name, **parts}
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,12 @@ class Folder:
         python.write_text(PRETENDER.format(calls=self.calls_file, fails=fails_at))
         python.chmod(0o755)
 
-    def make(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def make(self, *arguments: str, user: int | None = None) -> subprocess.CompletedProcess[str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
         return subprocess.run(
-            ["make", *arguments], cwd=self.path, env=environment, capture_output=True, text=True, check=False
-        )
+            ["make", *arguments],
+            cwd=self.path, env=environment, user=user, capture_output=True, text=True, check=False,
+        )  # fmt: skip
 
     def calls(self) -> list[str]:
         return self.calls_file.read_text().splitlines() if self.calls_file.exists() else []
@@ -71,6 +73,17 @@ def test_a_machine_without_python_is_told_what_to_do(folder: Folder) -> None:
     refused = folder.make("install", "PYTHON3=")
     assert refused.returncode != 0
     assert "none was found: install it, or name it with PYTHON3=" in refused.stdout
+
+
+def test_who_may_not_write_in_the_folder_is_told_so() -> None:
+    # In a place that every user reaches. Root may write everywhere: somebody else tries it in its stead.
+    with tempfile.TemporaryDirectory() as place:
+        folder = Folder(Path(place))
+        folder.path.chmod(0o555)
+        refused = folder.make("install", "PYTHON3=true", user=65534 if os.geteuid() == 0 else None)
+        folder.path.chmod(0o755)
+    assert refused.returncode != 0
+    assert refused.stdout.startswith("This user may not write in ")
 
 
 def test_nothing_is_installed_twice(folder: Folder) -> None:

@@ -79,7 +79,9 @@ def test_parts_of_other_kinds_that_hidden_fields_send_do_not_count(browser: Clie
 @pytest.mark.parametrize(
     ("values", "field", "words"),
     [
-        ({"time": ""}, "time", "needs"),
+        ({"time": ""}, "time", "Fill in the time"),
+        ({"when": "once"}, "date", "Fill in the date"),
+        ({"when": "cron"}, "cron", "Fill in the cron expression"),
         ({"time": "25:00"}, "time", "not a time of day"),
         ({"when": "once", "date": "2020-01-02"}, "date", "has passed"),
         ({"when": "once", "date": "x"}, "date", "not a date"),
