@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,6 +14,8 @@ from django.apps import apps
 from django.utils import timezone, translation
 
 _task: ContextVar[str] = ContextVar("barvault_task", default="")
+# As lines name a task that is not theirs alone: "task ID: …" and "schedule 3: task ID".
+_NAMED = re.compile(r"\btask[ :]([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 
 @contextmanager
@@ -40,11 +43,20 @@ class TaskFilter(logging.Filter):
     """Gives each record its task: ``task`` (the id, or ''), and ``about`` for the text format."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        task = _task.get()
-        record.task = task
+        task, message = _task.get(), _message_of(record)
+        named = None if task else _NAMED.search(message)
+        record.task = named[1] if named else task
         # A line that names its task already is not made longer.
-        record.about = f"[task {task}] " if task and task not in record.getMessage() else ""
+        record.about = f"[task {task}] " if task and task not in message else ""
         return True
+
+
+def _message_of(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError):
+        # A library's values do not fit its template: the handler says so, and whoever logged it goes on.
+        return ""
 
 
 class EnglishLines(logging.Formatter):

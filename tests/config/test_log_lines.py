@@ -61,6 +61,17 @@ def test_a_json_line_has_time_level_logger_message_and_task(written: io.StringIO
     assert "新浪" in written.getvalue()
 
 
+@pytest.mark.parametrize("line", ["schedule 3: task %s", "task %s: lane 0 died", "Sent: ping:task:%s:1795989662"])
+def test_a_json_line_that_names_a_task_has_it_as_its_task(written: io.StringIO, line: str) -> None:
+    logger_to(written, json_formatter()).info(line, TASK)
+    assert json.loads(written.getvalue())["task"] == TASK
+
+
+def test_a_line_whose_values_do_not_fit_stops_nobody() -> None:
+    record = logging.LogRecord("library", logging.INFO, "x.py", 1, "%d stocks", ("many",), None)
+    assert TaskFilter().filter(record)
+
+
 @pytest.mark.parametrize("formatter", [EnglishLines("%(message)s"), json_formatter()])
 def test_an_error_is_logged_in_english_whatever_language_the_process_speaks(
     written: io.StringIO, formatter: logging.Formatter
