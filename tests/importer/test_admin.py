@@ -31,6 +31,7 @@ from importer.models import (
 )
 from importer.notify.models import Delivery, Notice
 from importer.sources.base import Banned
+from marketdata.store import claim_origin
 from tests.importer.factories import make_chunk, make_schedule, make_task
 
 pytestmark = pytest.mark.django_db
@@ -95,6 +96,13 @@ def act(client: Client, action: str, *tasks: ImportTask) -> str:
 def status(task: ImportTask) -> str:
     task.refresh_from_db()
     return task.status
+
+
+def test_the_admin_of_a_simulated_market_says_so_as_every_page_does(client: Client) -> None:
+    assert "Simulated data" not in client.get(LIST).content.decode()
+    claim_origin(True)
+    for page in ("/admin/", LIST):
+        assert "Simulated data" in client.get(page).content.decode()
 
 
 @pytest.mark.parametrize("model", OURS, ids=lambda model: model._meta.model_name)
