@@ -16,7 +16,7 @@ from importer.estimate import NotEnoughSpace
 from importer.exceptions import BadRequest, EmptyDatabase, NotAllowedNow, NothingToRetry, UnknownSchedule, UnknownTask
 from marketdata.exceptions import BadSymbol, IncompleteDay, MixedOrigins, UnknownStock
 from marketdata.export import ExportError, ExportFailed
-from marketdata.texts import ExplainedError, Text
+from marketdata.texts import ExplainedError, Text, listed
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ def input_error(details: Mapping[str, Any], known: Mapping[str, Any]) -> Invalid
 
 def unknown_field(field: str, known: Mapping[str, Any]) -> InvalidInput:
     """Return the error that names a field (or parameter) nobody knows, and those that there are."""
-    values = {"field": field[:40], "names": ", ".join(known)}
+    values = {"field": field[:40], "names": listed(list(known))}
     return InvalidInput(field[:40], Text(_UNKNOWN_FIELD if known else _NO_FIELDS, values), "unknown_field")
 
 
@@ -144,6 +144,6 @@ def on_unexpected_error(request: HttpRequest, _error: Exception) -> HttpResponse
     return problem(500, "server_error", str(_SERVER_ERROR))
 
 
-def _choices(expected: str) -> str:
-    """Turn pydantic's ``'a', 'b' or 'c'`` into ``a, b, c``, which needs no translation."""
-    return expected.replace(" or ", ", ").replace("'", "")
+def _choices(expected: str) -> dict[str, Any]:
+    """Turn pydantic's ``'a', 'b' or 'c'`` into a list that is written as the reader's language does."""
+    return listed(expected.replace(" or ", ", ").replace("'", "").split(", "))

@@ -16,6 +16,7 @@ from importer.exceptions import BadRequest
 from importer.models import Kind, TaskSchedule
 from importer.schedule_rules import Rule
 from importer.task_requests import TaskRequest, build_request
+from marketdata.texts import listed
 
 # Which fields a task of each kind may be given.
 FIELDS_OF_KIND = {
@@ -97,7 +98,7 @@ def checked_order(
 def checked_kind(kind: str) -> Kind:
     """Return the kind. Raises BadRequest."""
     if kind not in Kind.values:
-        raise BadRequest("kind", gettext_noop("“%(field)s” must be one of %(names)s."), field="kind", names=", ".join(Kind.values))  # fmt: skip  # noqa: E501
+        raise BadRequest("kind", gettext_noop("“%(field)s” must be one of %(names)s."), field="kind", names=listed(Kind.values))  # fmt: skip  # noqa: E501
     return Kind(kind)
 
 

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 from importer.exceptions import BadRequest
+from marketdata.texts import listed
 from marketdata.trading_days import EXCHANGE_TIME, Calendar
 
 # Half an hour after the bars of a day are final.
@@ -79,7 +80,7 @@ def checked_rule(
 def checked_when(when: str) -> When:
     """Return the kind of a rule. Raises BadRequest."""
     if when not in When.values:
-        raise BadRequest("when", gettext_noop("“%(field)s” must be one of %(names)s."), field="when", names=", ".join(When.values))  # fmt: skip  # noqa: E501
+        raise BadRequest("when", gettext_noop("“%(field)s” must be one of %(names)s."), field="when", names=listed(When.values))  # fmt: skip  # noqa: E501
     return When(when)
 
 

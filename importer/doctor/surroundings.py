@@ -17,6 +17,7 @@ from importer.doctor.facts import Fact, Verdict, finding, fine
 from importer.exceptions import BadRequest
 from importer.sources.registry import auto_order
 from importer.verdict import calendar_note
+from marketdata.texts import listed
 from marketdata.trading_days import last_known_day
 
 PROXY_ANSWERS_WITHIN = 3.0
@@ -60,7 +61,7 @@ def order_of_sources() -> Iterator[Fact]:
     except BadRequest as error:
         yield finding(error.text.msgid, **error.text.values)
         return
-    yield fine(gettext_noop("“auto” asks %(names)s, in this order."), names=", ".join(names))
+    yield fine(gettext_noop("“auto” asks %(names)s, in this order."), names=listed(names))
 
 
 def broker() -> Iterator[Fact]:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_noop
 
 from importer.exceptions import BadRequest
 from importer.sources.labels import label_of
+from marketdata.texts import listed
 
 if TYPE_CHECKING:
     from importer.sources.base import Source
@@ -75,7 +76,7 @@ def auto_order() -> list[str]:
                 "source",
                 gettext_noop("BARVAULT_AUTO_ORDER names “%(source)s”; it may name %(names)s."),
                 source=name,
-                names=", ".join(network),
+                names=listed(network),
             )
     return list(settings.AUTO_ORDER or DEFAULT_ORDER)
 
@@ -117,12 +118,12 @@ def get_source(name: str, path: str | None = None) -> Source:
             "source",
             gettext_noop("There is no source “%(source)s”. Choose one of %(names)s."),
             source=name,
-            names=", ".join([AUTO, *SOURCES]),
+            names=listed([AUTO, *SOURCES]),
         )
     if entry.takes_path and not path:
         raise BadRequest("path", gettext_noop("The source %(source)s needs a path: the folder or file to read."), source=name)  # fmt: skip  # noqa: E501
     if path and not entry.takes_path:
-        reading = ", ".join(each for each, other in SOURCES.items() if other.takes_path)
+        reading = listed([each for each, other in SOURCES.items() if other.takes_path])
         raise BadRequest(
             "path",
             gettext_noop("The source %(source)s reads no files. Leave the path out, or choose one of %(names)s."),

@@ -87,6 +87,14 @@ def test_a_page_that_is_none_is_a_page() -> None:
     assert response.headers["Content-Type"].startswith("text/html")
 
 
+@pytest.mark.parametrize(
+    ("language", "written"), [("en", "one of import, update, repair."), ("zh-CN", "import、update、repair")]
+)
+def test_what_may_be_chosen_is_listed_as_the_reader_s_language_does(language: str, written: str) -> None:
+    answer = Client(headers={"Accept-Language": language}).get("/api/data/tasks?kind=other")
+    assert written in answer.json()["message"]
+
+
 def test_an_error_of_ours_without_a_status_of_its_own_is_a_conflict() -> None:
     assert status_of(ExplainedError("Something new.")) == 409
 
