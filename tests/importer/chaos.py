@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import pytest
@@ -24,12 +24,25 @@ def seed() -> int:
     return chosen
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a poller saw: the oldest task's progress, and the stocks that all tasks have finished.
+
+    ``is_due``: some task waits for its turn, or runs and nobody wants it to stop; stocks are to be finished.
+    """
+
+    at: float
+    progress: int
+    finished: int
+    is_due: bool
+
+
 @dataclass
 class Watcher:
-    """Polls the oldest task as a page would, and keeps what it saw."""
+    """Polls the tables as a page would, and keeps what it saw."""
 
     installation: Installation
-    seen: list[tuple[float, int, int]] = field(default_factory=list)
+    seen: list[Look] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -45,29 +58,36 @@ class Watcher:
 
     def _watch(self) -> None:
         while not self._stop.wait(0.25):
-            rows = self.installation.sql(
-                "SELECT t.progress, SUM(c.cursor) FROM importer_importtask t "
-                "LEFT JOIN importer_importchunk c ON c.task_id = t.id "
-                "GROUP BY t.id, t.progress ORDER BY t.created_at LIMIT 1"
-            )
-            if rows:
-                self.seen.append((time.monotonic(), rows[0][0], int(rows[0][1] or 0)))
+            progress, finished, due = self.installation.sql(
+                "SELECT (SELECT progress FROM importer_importtask ORDER BY created_at LIMIT 1), "
+                "(SELECT SUM(cursor) FROM importer_importchunk), "
+                "(SELECT COUNT(*) FROM importer_importtask WHERE status = 'pending' "
+                "OR (status = 'running' AND requested_action NOT IN ('pause', 'cancel')))"
+            )[0]
+            if progress is not None:
+                self.seen.append(Look(time.monotonic(), progress, int(finished or 0), bool(due)))
 
     def never_went_back(self) -> bool:
-        progress = [row[1] for row in self.seen]
+        progress = [look.progress for look in self.seen]
         return progress == sorted(progress)
 
     def longest_standstill(self, since: float = 0.0, *, until_now: bool = False) -> float:
-        """Return the longest time in seconds during which no stock was finished, from ``since`` on.
+        """Return the longest time in seconds from one finished stock to the next, from ``since`` on.
 
-        ``until_now``: the time after the last finished stock counts, too (the import goes on).
+        Of whichever task, and without the time in which none was to be finished: somebody had asked for a pause.
+        ``until_now``: the time after the last finished stock counts, too.
         """
-        moments = [at for at, _progress, _cursor in self.seen[:1]]
-        moments += [after[0] for before, after in pairwise(self.seen) if after[2] != before[2]]
-        moments = [max(moment, since) for moment in moments]
-        if until_now:
-            moments.append(time.monotonic())
-        return max((after - before for before, after in pairwise(moments)), default=0.0)
+        looks = list(self.seen)
+        if until_now and looks:
+            looks.append(replace(looks[-1], at=time.monotonic()))
+        longest = still = 0.0
+        for before, after in pairwise(looks):
+            if before.is_due:
+                still += max(0.0, after.at - max(before.at, since))
+                longest = max(longest, still)
+            if after.finished != before.finished:
+                still = 0.0
+        return longest
 
 
 def ask_for_import(installation: Installation, *options: str) -> None:

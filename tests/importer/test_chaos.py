@@ -83,7 +83,7 @@ def test_an_import_survives_the_death_of_every_kind_of_process(
                     slow_market.stop()
                     slow_market.start_serve("--port", port, workers=WORKERS)
         chaos.wait_for_all_ends(slow_market, meanwhile=meddler.let_go)
-    print(f"meddled: {meddler.did}; longest standstill: {watcher.longest_standstill():.1f} s")  # noqa: T201
+    print(f"meddled: {meddler.did}; longest standstill: {watcher.longest_standstill():.1f} s, without pauses")  # noqa: T201
     assert watcher.never_went_back()
     chaos.assert_same_as_undisturbed(slow_market, undisturbed)
 
