@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from datetime import datetime
 from threading import Event
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -29,7 +29,7 @@ from django.db import (
 
 from config.log_lines import about_task
 from importer import lifecycle, pacing, progress, slots
-from importer.chunks import Claim, free_expired
+from importer.chunks import Claim, free_expired, lock_task
 from importer.chunks import claim as claim_chunk
 from importer.chunks import release as release_chunk
 from importer.chunks import renew as renew_chunk
@@ -47,6 +47,9 @@ from importer.stopping import stop_requested
 from importer.storage_trouble import disk_full_text
 from importer.waiting import wait_for_list, wait_for_network, wait_for_sources
 from marketdata.texts import Text
+
+if TYPE_CHECKING:
+    from importer.plan_task import PlanFailed
 
 logger = logging.getLogger(__name__)
 
@@ -269,20 +272,29 @@ class Lane:
         progress.say(task.pk, progress.LISTING_TEXT)
         try:
             plan = self.wait(self.submit(fetch_plan, task, limit=PLAN_LIMIT))
-        except NetworkDown as error:
-            self.sources_rest(error.until, error.text)
-            raise StopRequested from error
-        except PlanFailed as error:
-            if error.until is not None:
-                wait_for_list(task.pk, error.until, error.text)
-                self.give_way.set()
-                raise StopRequested from error
-            lifecycle.fail(task.pk, error.text)
-            self.give_way.set()
+        except (NetworkDown, PlanFailed) as error:
+            self._go_without_plan(error)
             raise StopRequested from error
         save_plan(task, plan, self.hold)
         if self.on_planned is not None:
             self.on_planned()
+
+    def _go_without_plan(self, error: NetworkDown | PlanFailed) -> None:
+        """Have the task wait, or fail, because there is no list of stocks.
+
+        Raises LostLease when another lane has taken over: it may have got the list that this one did not.
+        """
+        with transaction.atomic():
+            lock_task(self.hold.task_id)
+            if not slots.renew(self.hold, db_now()):
+                raise LostLease(lane=str(self.hold.number))
+            if isinstance(error, NetworkDown):
+                wait_for_network(self.hold.task_id, error.until, error.text)
+            elif error.until is not None:
+                wait_for_list(self.hold.task_id, error.until, error.text)
+            else:
+                lifecycle.fail(self.hold.task_id, error.text)
+        self.give_way.set()
 
     def _leave(self, nothing_left: bool) -> None:
         if self.claimed is not None:

@@ -114,3 +114,16 @@ def test_whoever_wakes_up_late_puts_nothing_out_of_order(who: str, event: str) -
             assert not ImportChunk.objects.exclude(task__status=Status.RUNNING).exclude(lane=None).exists()
         steps += 2
     assert steps > 5
+
+
+@pytest.mark.parametrize("steps", range(STEPS_OF_A_PLAN))
+def test_a_lane_that_hears_late_of_no_list_does_not_fail_what_another_one_has_planned(steps: int) -> None:
+    with frozen("the lane that plans", steps) as (world, late):
+        world.clock.go_on(9)
+        world.start_dispatch(1).finish()
+        if world.messages:
+            step(world.start_lane(world.messages.pop()), STEPS_OF_A_PLAN + 3)
+        late.outcome = "refuses"
+        late.finish()
+        task = ImportTask.objects.get()
+        assert (task.status == Status.FAILED) == (task.planned_at is None)

@@ -14,6 +14,7 @@ FILES = ("lock_order", "action_races", "chunks", "slots", "dispatch", "lanes")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_several_at_once_do_the_same_on_postgresql(postgresql_url: str) -> None:
     if connection.vendor == "postgresql":
         pytest.skip("This run is on PostgreSQL already.")
@@ -26,7 +27,7 @@ def test_several_at_once_do_the_same_on_postgresql(postgresql_url: str) -> None:
         env={**os.environ, "BARVAULT_TEST_DATABASE_URL": postgresql_url, "DJANGO_SETTINGS_MODULE": "tests.settings"},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=840,
     )
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
     assert " passed" in run.stdout
