@@ -184,7 +184,7 @@ def wait_for_slot(
     if pace is None:
         return Slot(math.inf, math.inf)
     while True:
-        slot = _queue_for_slot(source, pace, should_stop, deadline, spare_after(missed))
+        slot = _queue_for_slot(source, pace, should_stop, deadline, missed)
         if slot.due - time.monotonic() > _LOOK_BEFORE:
             _sleep_until(slot.due - _LOOK_BEFORE, should_stop)
             _refuse_if_opened(source)
@@ -279,7 +279,8 @@ class _Later:
     ask_again: float  # time.monotonic()
 
 
-def _ask_for_slot(source: str, pace: Pace, deadline: float | None = None, spare: float = 0.0) -> Slot | _Later:
+def _ask_for_slot(source: str, pace: Pace, deadline: float | None = None, missed: int = 0) -> Slot | _Later:
+    spare = spare_after(missed)
     with locked_row(source) as row:
         # The database's clock was read at some moment between these two: nothing is sent early, and none too late.
         asked_at, now, read_at = time.monotonic(), db_now(), time.monotonic()
@@ -295,7 +296,9 @@ def _ask_for_slot(source: str, pace: Pace, deadline: float | None = None, spare:
         )
         if isinstance(outcome, Reserved):
             store_health(row, outcome.health)
-            count_request(row, now)
+            # In place of a slot in which nothing was sent: that request is counted already.
+            if not missed:
+                count_request(row, now)
         row.save()
     ahead = ((outcome.slot if isinstance(outcome, Reserved) else outcome.until) - now).total_seconds()
     if isinstance(outcome, NotNow):
@@ -312,10 +315,10 @@ def _ask_for_slot(source: str, pace: Pace, deadline: float | None = None, spare:
 
 
 def _queue_for_slot(
-    source: str, pace: Pace, should_stop: Callable[[], bool], deadline: float | None, spare: float
+    source: str, pace: Pace, should_stop: Callable[[], bool], deadline: float | None, missed: int
 ) -> Slot:
     while True:
-        outcome = _ask_for_slot(source, pace, deadline, spare)
+        outcome = _ask_for_slot(source, pace, deadline, missed)
         if isinstance(outcome, Slot):
             return outcome
         if not outcome.worth_waiting:

@@ -13,8 +13,12 @@ _SLOT = re.compile(r"(\w+): a slot at (\d{4}-\S+T\S+)")
 
 def slots_in(logs: Sequence[Path], source: str) -> list[float]:
     """Return when ``source`` might be asked, in seconds since the epoch, in order."""
-    found = [match for log in logs for match in _SLOT.findall(log.read_text(errors="replace"))]
-    return sorted(datetime.fromisoformat(moment).timestamp() for name, moment in found if name == source)
+    return sorted(slot for log in logs for slot in slots_of(log.read_text(errors="replace"), source))
+
+
+def slots_of(log: str, source: str) -> list[float]:
+    """Return when ``source`` might be asked, in the order in which the slots were given."""
+    return [datetime.fromisoformat(moment).timestamp() for name, moment in _SLOT.findall(log) if name == source]
 
 
 def shortest_gap(moments: Sequence[float]) -> float:
