@@ -22,6 +22,8 @@ from psycopg import sql
 from config.translations import compile_stale_catalogues
 
 SERVER_FIXTURES = {"postgresql_url": "postgresql", "redis_url": "redis"}
+# What starts many processes takes minutes on a busy machine: longer than the longest patience in such a test.
+SLOW_TIMEOUT = 1200
 
 
 # How long an example takes depends on what else this machine does.
@@ -36,8 +38,10 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a server, so that ``-m "not postgresql"`` leaves them out."""
+    """Mark the tests that need a server, so that ``-m "not postgresql"`` leaves them out; give slow ones more time."""
     for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_TIMEOUT))
         for fixture, marker in SERVER_FIXTURES.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(marker)

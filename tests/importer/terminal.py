@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import IO
 
-from tests.importer.processes import PATIENCE, SOURCE_DIR, Installation, wait_until
+from tests.importer.processes import PATIENCE, SOURCE_DIR, Installation, obey_signals, wait_until
 
 # What moves the cursor and sets colours.
 _CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -30,7 +30,7 @@ class Terminal:
             stdout=terminal,
             stderr=terminal,
             start_new_session=True,
-            preexec_fn=_make_it_the_controlling_terminal,
+            preexec_fn=_begin_on_the_terminal,
         )
         os.close(terminal)
         self._shown = bytearray()
@@ -84,10 +84,11 @@ def manage_into(installation: Installation, output: IO[bytes], *arguments: str) 
     )
 
 
-def _make_it_the_controlling_terminal() -> None:
+def _begin_on_the_terminal() -> None:
     import fcntl
     import termios
 
+    obey_signals()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 

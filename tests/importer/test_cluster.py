@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.importer.cluster_checks import TASKS, accounts, is_gone, start_task
-from tests.importer.processes import Installation, Process, wait_until
+from tests.importer.processes import PATIENT_GRACE, Installation, Process, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +24,7 @@ def test_it_runs_what_is_queued_and_says_that_the_host_is_alive(installation: In
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_lets_the_work_give_way_and_leaves_nobody(installation: Installation, signum: int) -> None:
-    command = installation.start_qcluster()
+    command = installation.start_cluster(grace=PATIENT_GRACE)
     path = start_task(installation, "give_way", 600)
     command.send(signum)
     assert command.wait() == 0
@@ -54,7 +54,7 @@ def test_a_second_signal_waits_for_nobody(installation: Installation) -> None:
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_group_reaches_the_main_process_alone(installation: Installation, signum: int) -> None:
-    command = installation.start_qcluster()
+    command = installation.start_cluster(grace=PATIENT_GRACE)
     path = start_task(installation, "give_way", 600)
     os.killpg(command.pid, signum)
     assert command.wait() == 0
@@ -83,7 +83,8 @@ def test_a_stop_does_not_wait_for_a_locked_database(installation: Installation) 
 def test_workers_leave_the_cores_to_the_page(installation: Installation) -> None:
     installation.start_qcluster(workers=2)
     niceness = {role: os.getpriority(os.PRIO_PROCESS, installation.process(role).pid) for role in ("idle", "cluster")}
-    assert niceness["idle"] - niceness["cluster"] == 10
+    # 19 is the most, for somebody who runs the tests themselves with nice.
+    assert niceness["idle"] == min(niceness["cluster"] + 10, 19)
 
 
 VICTIMS: dict[str, Callable[[Installation], Process]] = {

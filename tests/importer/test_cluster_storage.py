@@ -17,13 +17,13 @@ import redis
 from psycopg import sql
 
 from tests.importer.cluster_checks import TASKS, is_gone, start_task, works
-from tests.importer.processes import Installation, wait_until
+from tests.importer.processes import PATIENT_GRACE, Installation, wait_until
 
 pytestmark = pytest.mark.slow
 
 
 def test_a_stop_lets_the_work_give_way(any_installation: Installation) -> None:
-    command = any_installation.start_qcluster()
+    command = any_installation.start_cluster(grace=PATIENT_GRACE)
     path = start_task(any_installation, "give_way", 600)
     command.send(signal.SIGTERM)
     assert command.wait() == 0

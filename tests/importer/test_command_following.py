@@ -31,8 +31,16 @@ def a_market(installation: Installation) -> None:
 
 
 def take_long(installation: Installation) -> None:
-    """Make the import last until somebody ends it, however slowly the machine starts a second command."""
-    installation.environment["BARVAULT_SIMULATED_LATENCY"] = "3"
+    """Make the import last until somebody ends or hurries it, however slowly the machine starts a second command."""
+    installation.environment["BARVAULT_SIMULATED_LATENCY"] = "4"
+
+
+def hurry(installation: Installation, cluster: Command) -> None:
+    """Let other workers, for whom the market is quick, finish an import that takes long."""
+    cluster.send(signal.SIGTERM)
+    assert cluster.wait() == 0
+    installation.environment["BARVAULT_SIMULATED_LATENCY"] = "0"
+    installation.start_qcluster()
 
 
 def follow(installation: Installation, *more: str) -> Command:
@@ -69,7 +77,8 @@ def test_a_followed_import_is_told_in_lines_and_ends_with_status_0(installation:
 
 
 def test_ctrl_c_detaches_and_the_import_goes_on(installation: Installation) -> None:
-    installation.start_qcluster()
+    take_long(installation)
+    cluster = installation.start_qcluster()
     terminal = Terminal(installation, "import_bars", *REQUEST, **installation.environment)
     wait_until(has_stored_some(installation), "something was stored")
     terminal.wait_for("stocks")
@@ -80,6 +89,8 @@ def test_ctrl_c_detaches_and_the_import_goes_on(installation: Installation) -> N
     assert task_id in terminal.text.replace("-", "")
     assert "Traceback" not in terminal.text
     assert terminal.raw.rstrip().rpartition("\x1b[?25")[2].startswith("h"), "the cursor is shown again"
+    assert is_in_state(installation, "running")()
+    hurry(installation, cluster)
     wait_until(is_in_state(installation, "completed"), "the import is completed")
 
 
@@ -103,15 +114,19 @@ def test_a_terminal_without_cursor_movements_gets_lines(installation: Installati
 
 
 def test_sigterm_detaches_too(installation: Installation) -> None:
-    installation.start_qcluster()
+    take_long(installation)
+    cluster = installation.start_qcluster()
     command = follow(installation)
     wait_until(has_stored_some(installation), "something was stored")
     command.send(signal.SIGTERM)
     assert command.wait() == 130
+    assert is_in_state(installation, "running")()
+    hurry(installation, cluster)
     wait_until(is_in_state(installation, "completed"), "the import is completed")
 
 
 def test_a_cancel_from_elsewhere_is_status_4(installation: Installation) -> None:
+    take_long(installation)
     installation.start_qcluster()
     command = follow(installation)
     wait_until(has_stored_some(installation), "something was stored")
@@ -122,13 +137,16 @@ def test_a_cancel_from_elsewhere_is_status_4(installation: Installation) -> None
 
 
 def test_a_pause_is_told_and_followed_until_somebody_resumes(installation: Installation) -> None:
-    installation.start_qcluster()
+    take_long(installation)
+    cluster = installation.start_qcluster()
     command = follow(installation)
     wait_until(has_stored_some(installation), "something was stored")
     (task_id,) = task_ids(installation)
     assert "is paused" in installation.manage("import_tasks", "pause", task_id).stdout
     wait_until(lambda: "import_tasks resume" in command.text(), "how to resume is told")
     assert command.process.poll() is None
+    hurry(installation, cluster)
+    assert is_in_state(installation, "paused")()
     installation.manage("import_tasks", "resume", task_id)
     assert command.wait() == 0
 
@@ -161,23 +179,27 @@ def test_a_task_that_waits_names_the_one_before_it(installation: Installation) -
 
 
 def test_workers_that_went_away_are_told_and_waited_for(installation: Installation) -> None:
+    take_long(installation)
     cluster = installation.start_qcluster()
     command = follow(installation)
     wait_until(has_stored_some(installation), "something was stored")
     cluster.send(signal.SIGTERM)
     assert cluster.wait() == 0
     wait_until(lambda: "No worker is alive" in command.text(), "that nobody works is told")
+    installation.environment["BARVAULT_SIMULATED_LATENCY"] = "0"
     installation.start_qcluster()
     assert command.wait() == 0
 
 
 def test_without_a_cluster_ctrl_c_stops_the_work_and_the_same_command_goes_on(installation: Installation) -> None:
+    take_long(installation)
     terminal = Terminal(installation, "import_bars", *REQUEST, "--inline", **installation.environment)
     wait_until(has_stored_some(installation), "something was stored")
     terminal.press_ctrl_c()
     assert terminal.wait() == 130
     assert "It goes on where it was" in terminal.text
     assert "Traceback" not in terminal.text
+    installation.environment["BARVAULT_SIMULATED_LATENCY"] = "0"
     again = installation.manage("import_bars", *REQUEST, "--inline")
     assert "there already (running)" in again.stdout
     assert len(task_ids(installation)) == 1
@@ -185,10 +207,12 @@ def test_without_a_cluster_ctrl_c_stops_the_work_and_the_same_command_goes_on(in
 
 
 def test_an_inline_import_that_was_killed_goes_on_with_the_same_command(installation: Installation) -> None:
+    take_long(installation)
     command = follow(installation, "--inline")
     wait_until(has_stored_some(installation), "something was stored")
     command.send(signal.SIGKILL)
     command.wait()
+    installation.environment["BARVAULT_SIMULATED_LATENCY"] = "0"
     again = installation.manage("import_bars", *REQUEST, "--inline")
     assert "Completed" in again.stdout
     assert len(task_ids(installation)) == 1

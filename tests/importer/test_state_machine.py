@@ -33,7 +33,8 @@ from importer.task_requests import build_request, retry, submit
 from marketdata.store import save_listing, verify_summaries
 from tests.importer.actors import Actor, Message, World, forget_everything
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# Hundreds of steps, each with threads: minutes on a busy machine.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(1200)]
 
 EXAMPLES = int(os.environ.get("BARVAULT_TEST_EXAMPLES", "15"))
 SYMBOLS = [f"60000{number}.SH" for number in range(1, 9)]

@@ -200,8 +200,8 @@ def test_the_real_services_answer_fits_its_checksum() -> None:
 
 @pytest.mark.parametrize("kind", ["garbage", "html", "truncated", "drip", "silence"])
 def test_what_is_no_answer_ends_in_time_and_counts_against_it(standin: StandIn, settings: Any, kind: str) -> None:
-    settings.REQUEST_TIMEOUT = 0.4
     bars()
+    settings.REQUEST_TIMEOUT = 0.4
     standin.fault(kind, host="baostock")
     with pytest.raises(SourceUnavailable):
         bars()

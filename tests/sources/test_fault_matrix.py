@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as project_settings
+from django.test import override_settings
 from django.utils import translation
 
 from importer.models import SourceState
@@ -46,8 +47,10 @@ SOURCES = {
     "baostock": Baostock(),
     "tdxquotes": TdxQuotes(),
 }
-# Instead of the ten seconds that a request really has.
-LIMIT = 0.4
+# Instead of the ten seconds that a request really has, where the fault is that it never ends. Every other one ends by
+# itself, on a busy machine later.
+ENDLESS = {"silence", "drip", "drip_headers", "truncated"}
+LIMIT = 1.0
 DOCS = Path(project_settings.BASE_DIR) / "docs" / "sources.md"
 
 
@@ -133,7 +136,8 @@ def outcome(standin: StandIn, name: str, case: Case) -> Outcome:
     standin.fault(case.kind, host=name, seconds=case.seconds)
     # A quote server has to be up to date, and this market ends there.
     clock = at(END) if name == "tdxquotes" else nullcontext()
-    with translation.override("en"), clock:
+    limit = override_settings(REQUEST_TIMEOUT=LIMIT) if case.kind in ENDLESS else nullcontext()
+    with translation.override("en"), clock, limit:
         try:
             frame = source.daily_bars(SYMBOL, START, END)
             checked = validate_bars(
@@ -173,7 +177,6 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
 
 @pytest.fixture
 def clean(standin: StandIn, market: StandIn, settings: Any) -> Iterator[StandIn]:
-    settings.REQUEST_TIMEOUT = LIMIT
     settings.TDX_SERVERS = [("quotes.example", 7709)]
     with market.redirected():
         market.clear_faults()

@@ -193,8 +193,8 @@ def test_what_is_no_answer_counts_against_it(standin: StandIn, kind: str) -> Non
 
 @pytest.mark.parametrize("kind", ["truncated", "drip", "silence"])
 def test_an_answer_that_does_not_end_ends_in_time(standin: StandIn, settings: Any, kind: str) -> None:
-    settings.REQUEST_TIMEOUT = 0.4
     bars(start=date(2024, 6, 1))
+    settings.REQUEST_TIMEOUT = 0.4
     standin.fault(kind, host="tdxquotes", path="bars", times=1)
     with pytest.raises(SourceUnavailable, match="no complete answer"):
         bars()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -81,7 +80,7 @@ def mail_server() -> Iterator[MailServer]:
 
 @dataclass
 class WebHook:
-    """``status`` and ``answer`` are what it says; it takes ``delay`` seconds to say so."""
+    """``status`` and ``answer`` are what it says; it takes ``delay`` seconds to say so, or until ``hurry`` is set."""
 
     port: int = 0
     status: int = 200
@@ -89,6 +88,7 @@ class WebHook:
     delay: float = 0.0
     bodies: list[str] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    hurry: threading.Event = field(default_factory=threading.Event)
 
     def url(self, secret: str = "token-of-ours") -> str:
         return f"json://127.0.0.1:{self.port}/{secret}"
@@ -102,7 +102,8 @@ def web_hook(port: int = 0) -> Iterator[WebHook]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-            time.sleep(hook.delay)
+            if hook.delay:
+                hook.hurry.wait(hook.delay)
             hook.bodies.append(body)
             hook.paths.append(self.path)
             self.send_response(hook.status)
@@ -121,6 +122,7 @@ def web_hook(port: int = 0) -> Iterator[WebHook]:
     try:
         yield hook
     finally:
+        hook.hurry.set()
         server.shutdown()
         server.server_close()
         thread.join(10)

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from importer.notify import sending
 from marketdata.trading_days import EXCHANGE_TIME
 from tests.importer.notify.servers import web_hook
-from tests.importer.processes import Installation, wait_until
+from tests.importer.processes import PATIENCE, Installation, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -41,11 +42,14 @@ def test_the_evening_s_alarm_comes_while_the_cluster_is_dead(installation: Insta
         }
         command = installation.start("serve", "--no-web", "--workers", "2")
         notifier = installation.process("notifier")
-        while not hook.bodies:
+
+        def alarmed_while_no_cluster_lives() -> bool:
             for process in installation.processes("cluster"):
                 process.kill()
             assert command.process.poll() is None
-            time.sleep(0.1)
+            return bool(hook.bodies)
+
+        wait_until(alarmed_while_no_cluster_lives, "the alarm comes", patience=5 * PATIENCE)
         wait_until(lambda: installation.sql("SELECT 1 FROM importer_delivery WHERE state = 'sent'"), "it is noted")
         said = json.loads(hook.bodies[0])
         assert said["title"] == "Barvault: The newest day is missing"
@@ -59,7 +63,7 @@ def test_the_evening_s_alarm_comes_while_the_cluster_is_dead(installation: Insta
         assert secret not in arguments + command.log.read_bytes()
 
 
-def test_it_stops_within_three_seconds_while_a_receiver_hangs(installation: Installation) -> None:
+def test_it_does_not_wait_for_a_receiver_that_hangs_when_it_is_to_stop(installation: Installation) -> None:
     installation.sql(
         "INSERT INTO importer_notice (key, event, lines, created_at) VALUES (?, ?, ?, ?)",
         "missing:2026-11-20",
@@ -68,11 +72,12 @@ def test_it_stops_within_three_seconds_while_a_receiver_hangs(installation: Inst
         time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
     )
     with web_hook() as hook:
-        hook.delay = 20
+        hook.delay = 600
         command = installation.start("notify", "run", BARVAULT_NOTIFY_URLS=hook.url())
         wait_until(lambda: installation.sql("SELECT 1 FROM importer_delivery WHERE attempts = 1"), "it is being sent")
         began = time.monotonic()
         command.send(signal.SIGTERM)
         assert command.wait() == 0
-        assert time.monotonic() - began < 3
+        # Whoever waits for the receiver waits for as long as a message may take.
+        assert time.monotonic() - began < sending.LIMIT - 10
         wait_until(lambda: not installation.processes(), "the process that sends has gone, too")
