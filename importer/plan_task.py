@@ -21,7 +21,7 @@ from importer.dbtime import db_now
 from importer.exceptions import LostLease
 from importer.index_update import follow_indexes
 from importer.models import Failure, ImportChunk, ImportTask, Kind, Status
-from importer.plan_update import plan_update
+from importer.plan_update import plan_named, plan_update
 from importer.planning import split
 from importer.recording import task_finding
 from importer.slots import Hold
@@ -93,6 +93,9 @@ def fetch_plan(task: ImportTask, now: Callable[[], datetime] = timezone.now) -> 
             findings=plan.findings,
             calendar_on=calendar_on,
         )
+    if request.kind == Kind.UPDATE:
+        plan = plan_named(request, _sources(request), now=now())
+        return Plan(plan.singly, findings=plan.findings)
     if request.kind != Kind.IMPORT:
         return Plan(_stocks_with_bars(request))
     if request.symbols is not None and _all_known(request.symbols):

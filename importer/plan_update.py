@@ -18,9 +18,9 @@ from importer.snapshot_rows import Decision
 from importer.snapshot_taking import Taken, snapshot_sources, take_snapshot
 from importer.sources.base import ListedStock, Source, SourceError
 from importer.sources.registry import by_list
-from importer.task_requests import TaskRequest
+from importer.task_requests import DEFAULT_START, TaskRequest
 from marketdata.listing import symbols_with_bars
-from marketdata.recoding import without_mark
+from marketdata.recoding import current_symbols, without_mark
 from marketdata.store import Standing, save_listing, standings
 from marketdata.texts import Text
 from marketdata.trading_days import EXCHANGE_TIME, previous_trading_day
@@ -57,7 +57,8 @@ def plan_update(
 
     1. Where one snapshot can replace many requests, take it; ``say`` is told the day before.
     2. Where an ex-right is not explained by what is stored, or days were missed, get corporate actions.
-    3. Without a snapshot, look once which stocks there are now: nothing else tells of new ones.
+    3. Without a snapshot, look once which stocks there are now: nothing else tells of new ones. And get the corporate
+       actions in any case: nothing else tells of ex-rights.
 
     Raises StopRequested; what was fetched is kept.
     """
@@ -65,9 +66,10 @@ def plan_update(
     lacking = [each for each in known.values() if _lacks(each, request.end)]
     if all(source.local for source in sources):
         return UpdatePlan(sorted(known), exchanges=large_exchanges(known))
-    if len(lacking) < WORTH_A_SNAPSHOT:
-        return UpdatePlan(sorted(known), exchanges=whole_exchanges((), known, end=request.end))
     moment = now()
+    if len(lacking) < WORTH_A_SNAPSHOT:
+        findings = actions_since(sources, lacking, today=moment.astimezone(EXCHANGE_TIME).date())
+        return UpdatePlan(sorted(known), findings=findings, exchanges=whole_exchanges((), known, end=request.end))
     previous_day = previous_trading_day(request.end) or request.end
     by_one_day = sum(each.known_until >= previous_day for each in lacking)
     shown_by = snapshot_sources(request, sources, moment)
@@ -78,10 +80,39 @@ def plan_update(
     return _one_by_one(sources, lacking, moment.astimezone(EXCHANGE_TIME).date(), request.end)
 
 
+def plan_named(request: TaskRequest, sources: Sequence[Source], *, now: datetime) -> UpdatePlan:
+    """Return the plan of an update of named stocks: each is asked for by itself, and so are its corporate actions."""
+    named = list(request.symbols or ())
+    if request.retry_of is not None:
+        return UpdatePlan(named)
+    today, symbols = now.astimezone(EXCHANGE_TIME).date(), set(current_symbols(named).values())
+    known = standings(sorted(symbols))
+    lacking = [each for each in known.values() if _lacks(each, request.end)]
+    findings = actions_since(sources, lacking, today=today)
+    if without_bars := sorted(symbols - set(known)):
+        # Their whole history is fetched.
+        problem = refresh_actions(sources, DEFAULT_START, today=today, symbols=without_bars)
+        findings += [problem] if problem and not findings else []
+    return UpdatePlan(named, findings=findings)
+
+
+def actions_since(sources: Sequence[Source], lacking: Sequence[Standing], *, today: date) -> list[Text]:
+    """Get the corporate actions of these stocks since they were current; return what to say if they cannot be had.
+
+    Also those of some days before: a source may have listed them late, and rights for a day before.
+    """
+    if not lacking:
+        return []
+    since = min(each.known_until for each in lacking) - NEAR
+    problem = refresh_actions(sources, since, today=today, symbols=sorted(each.symbol for each in lacking))
+    return [problem] if problem else []
+
+
 def _by_snapshot(sources: Sequence[Source], taken: Taken, previous_day: date, *, simulated: bool) -> UpdatePlan:
     known, findings = taken.standings, list(taken.refused)
     if not taken.pieces:
-        return UpdatePlan(sorted(known), findings=findings)
+        problem = refresh_actions(sources, previous_day - NEAR, today=taken.day)
+        return UpdatePlan(sorted(known), findings=[*findings, *([problem] if problem else [])])
     new = _newly_listed(taken, known)
     if new:
         save_listing(new, simulated=simulated)
@@ -89,7 +120,8 @@ def _by_snapshot(sources: Sequence[Source], taken: Taken, previous_day: date, *,
     ex_rights = find_ex_rights(taken.table, current, taken.day)
     missed = [each for each in known.values() if each.known_until < previous_day and each.delisted_on is None]
     many_missed = len(missed) >= WORTH_A_SNAPSHOT
-    if ex_rights.open or many_missed:
+    # Of an exchange that was refused nobody sees the ex-rights.
+    if ex_rights.open or many_missed or taken.refused:
         since = _newest_bar(missed) if many_missed else None
         # Rights may have been listed for a day before.
         problem = refresh_actions(sources, (since or taken.day) - NEAR, today=taken.day)

@@ -371,6 +371,45 @@ def test_corporate_actions_that_cannot_be_had_are_a_finding_and_no_failure(monke
     assert "corporate actions" in findings(task)[0]
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_who_has_a_few_stocks_gets_their_corporate_actions_with_each_update(named: bool, settings: Any) -> None:
+    settings.SIMULATED_STOCKS = 40
+    import_at(date(2024, 5, 27))
+    symbols = sorted(Stock.objects.filter(bar_count__gt=0).values_list("symbol", flat=True))
+    for day in (date(2024, 5, 28), date(2024, 6, 4)):
+        update_at(day, symbols=symbols if named else None)
+    by_updates, prices = facts(), {symbol: adjusted(symbol) for symbol in symbols}
+    hash_of_one_import(date(2024, 6, 4))
+    assert by_updates == facts()
+    assert {ex_date for _symbol, ex_date, _cash in by_updates} >= {date(2024, 5, 28), date(2024, 6, 3)}
+    for symbol, frame in prices.items():
+        pd.testing.assert_frame_equal(adjusted(symbol), frame)
+
+
+def test_a_named_stock_without_bars_gets_its_corporate_actions_with_its_bars() -> None:
+    import_at(date(2024, 5, 27), symbols=["600001.SH"])
+    update_at(date(2024, 6, 4), symbols=["000003.SZ"])
+    assert Stock.objects.get(symbol="000003.SZ").bar_count > 500
+    assert ("000003.SZ", date(2024, 6, 3)) in {(symbol, ex_date) for symbol, ex_date, _cash in facts()}
+    assert len(facts()) > 1
+
+
+def test_an_update_that_lacks_nothing_asks_for_no_corporate_actions(monkeypatch: pytest.MonkeyPatch) -> None:
+    import_at(date(2024, 6, 12))
+    monkeypatch.setattr(Simulated, "market_actions", lambda *_args, **_named: pytest.fail("asked for actions"))
+    assert update_at(date(2024, 6, 12), time(20, 0), symbols=["600001.SH"]).status == Status.COMPLETED
+    assert update_at(date(2024, 6, 12), time(20, 0)).status == Status.COMPLETED
+
+
+def test_with_a_snapshot_that_is_refused_corporate_actions_are_fetched_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import_at(date(2024, 5, 27))
+    showing(monkeypatch, yesterday)
+    assert "was not used" in findings(update_at(date(2024, 5, 28)))[0]
+    assert date(2024, 5, 28) in {ex_date for _symbol, ex_date, _cash in facts()}
+
+
 def test_a_stored_close_that_is_wrong_is_no_ex_right() -> None:
     import_at(date(2024, 6, 12))
     stock = Stock.objects.filter(last_bar=date(2024, 6, 12)).order_by("symbol")[10]
