@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
@@ -15,6 +15,7 @@ from django.utils.translation import gettext_noop
 from importer import pacing
 from importer.dbtime import db_now
 from importer.overlap import Difference, differences
+from importer.partial import LONG_STRETCH, Gap, gap_of
 from importer.sources.arrays import Dates
 from importer.sources.base import BadData, Banned, NetworkDown, Source, SourceError, SourceUnavailable, UnknownSymbol
 from importer.sources.fetching import current_context
@@ -44,6 +45,8 @@ class Answer:
     findings: Sequence[Finding]
     simulated: bool
     differences: Sequence[Difference] = ()
+    # A stretch of days without bars that no second source has confirmed.
+    gap: Gap | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ def ask(
     stored: pd.DataFrame | None = None,
     replacing: bool = False,
     open_days: Dates | None = None,
+    each_day: bool = False,
 ) -> Answer:
     """Return the bars of ``symbol`` from the first source that gives them.
 
@@ -137,7 +141,10 @@ def ask(
        agrees, when the stock has bars before the range (``has_history``: it is known, and has been suspended since),
        or when the exchange was closed throughout. (Days before its listing and after its delisting nobody asks for.)
        Where there is no second source it is a failure that says so.
-    5. A source without the stock's exchange is not asked, and nobody waits for it.
+    5. An answer that lacks a stretch of trading days (LONG_STRETCH; with ``each_day`` any of them) is held against
+       that of the next source, which may have them. When there is none, it is taken with its ``gap`` if that is long;
+       without, when it is the newest days of a stock that is known (it has been suspended since).
+    6. A source without the stock's exchange is not asked, and nobody waits for it.
     ``open_days`` are the exchange's days as far as they are known: a bar on another day cannot be right.
     Raises NoSourceAnswered, which says when to ask again if a source has not truly answered; AllSourcesRest (every
     source rests, whatever the stock is: try again later); NetworkDown (none was reached); or StopRequested.
@@ -145,6 +152,8 @@ def ask(
     tried = _Tried()
     turn = [source for source in sources if not _is_elsewhere(source, symbol, tried)]
     closed = _never_open(start, end, open_days)
+    doubted: Answer | None = None
+    shortest = 1 if each_day else LONG_STRETCH
     for _round in range(ROUNDS if len(sources) > 1 else 1):
         for place, source in enumerate(turn):
             later = len(turn) - 1 - place
@@ -152,13 +161,44 @@ def ask(
             if answer is None:
                 continue
             counts = source.local or source.simulated or has_history or closed or bool(tried.empty_from)
-            if not answer.frame.empty or counts:
-                return answer
-            tried.empty_from.append(source.name)
+            if answer.frame.empty:
+                if counts and doubted is None:
+                    return answer
+                tried.empty_from.append(source.name)
+                continue
+            if not (source.local or source.simulated):
+                gap = gap_of(answer.frame, answer.findings, start, end, open_days, shortest=shortest)
+                answer = replace(answer, gap=gap)
+            settled = _fuller(doubted, answer)
+            if settled.gap is None:
+                return settled
+            doubted = settled
         turn = [source for source in turn if source.name in tried.silent]
-        if not turn or not _has_time():
+        if doubted is not None or not turn or not _has_time():
             break
+    if doubted is not None:
+        known = not each_day and (has_history or stored is not None)
+        return _with_long_gap(doubted, start, end, open_days, known=known)
     raise _nothing(symbol, tried)
+
+
+def _fuller(doubted: Answer | None, other: Answer) -> Answer:
+    """Return the answer to take, without a gap when both of them say that there were no bars.
+
+    Where each has bars that the other one lacks, neither is whole.
+    """
+    if doubted is None or doubted.gap is None:
+        return other
+    if not doubted.gap.is_filled_by(other.frame):
+        return replace(doubted, gap=None)
+    if other.gap is None or not other.gap.is_filled_by(doubted.frame):
+        return replace(other, gap=None)
+    return other if len(other.frame) > len(doubted.frame) else doubted
+
+
+def _with_long_gap(answer: Answer, start: date | None, end: date, open_days: Dates | None, *, known: bool) -> Answer:
+    gap = gap_of(answer.frame, answer.findings, start, end, open_days)
+    return replace(answer, gap=None if gap is None or (known and gap.trailing) else gap)
 
 
 def _nothing(symbol: str, tried: _Tried) -> NoSourceAnswered | AllSourcesRest | NetworkDown:

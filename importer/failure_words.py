@@ -18,6 +18,7 @@ _CODES = {
     "lane_died": gettext_noop("a worker process died"),
     "mixed_origins": gettext_noop("simulated and real bars do not mix"),
     "differs": gettext_noop("a source and the database disagree"),
+    "gap": gettext_noop("bars may be missing"),
     "unexpected": gettext_noop("unexpected error"),
 }
 

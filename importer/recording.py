@@ -15,6 +15,7 @@ from marketdata.texts import Text, counted, sentences, word
 if TYPE_CHECKING:
     from importer.asking import Refusal
     from importer.overlap import Difference
+    from importer.partial import Gap
     from importer.sources.validation import Finding
 
 
@@ -64,6 +65,24 @@ def dropped_row(task: ImportTask, symbol: str, source: str, finding: Finding) ->
         reason_values=dict(finding.text.values),
         finding=True,
     )
+
+
+def unconfirmed_gap(task: ImportTask, symbol: str, source: str, gap: Gap) -> Failure:
+    """Return the (unsaved) row of a stretch of days of which one source has no bars, and nobody else was heard."""
+    text = Text(
+        gettext_noop(
+            "%(source)s has no bars of %(symbol)s from %(first)s to %(last)s (%(days)s), and no second source confirms "
+            "that it did not trade."
+        ),
+        {
+            "source": word(label_of(source)),
+            "symbol": symbol,
+            "first": gap.first.isoformat(),
+            "last": gap.last.isoformat(),
+            "days": counted(gap.count, "%(count)s trading day", "%(count)s trading days"),
+        },
+    )
+    return _finding(task, symbol, source, "gap", text)
 
 
 def differing_days(

@@ -177,6 +177,7 @@ class ChunkWork:
             stored=stored,
             replacing=self.request.refresh,
             open_days=self.open_days,
+            each_day=self.request.kind == Kind.REPAIR,
         )
 
     def _missing(self, stock: Stock) -> Sequence[date]:

@@ -19,7 +19,7 @@ from importer.ex_rights import note_open
 from importer.models import Failure, ImportTask, Kind
 from importer.overlap import differences
 from importer.planning import Work
-from importer.recording import DIFFERENCES_LISTED, differing_days, dropped_row
+from importer.recording import DIFFERENCES_LISTED, differing_days, dropped_row, unconfirmed_gap
 from importer.sources.base import UnknownSymbol
 from importer.sources.labels import label_of
 from importer.task_requests import request_of
@@ -85,10 +85,12 @@ class StockWriter:
         if covers is None and self.request.kind != Kind.REPAIR and not answer.frame.empty:
             days = answer.frame["date"].to_numpy().astype("datetime64[D]")
             covers = (days[0].item(), days[-1].item())
-        covers = self._as_far_as_published(covers, answer.frame)
+        covers = self._as_far_as_published(_without_gap(covers, answer), answer.frame)
         replaced = self.request.refresh or settings.ON_DIFFERENCE == "replace"
         findings = [dropped_row(self.task, job.symbol, answer.source, finding) for finding in answer.findings]
         findings += self._differences(job, answer, replaced=replaced)
+        if answer.gap is not None:
+            findings.append(unconfirmed_gap(self.task, job.symbol, answer.source, answer.gap))
         return Ready(job, answer, bars, covers, findings)
 
     def write(self, claimed: Claim, cursor: int, stocks: Sequence[Ready]) -> list[int]:
@@ -170,13 +172,16 @@ class StockWriter:
     def _absent(self, job: Job, answer: Answer) -> list[date]:
         """Return the days that a repair asked for and the source has no bar of.
 
-        It has to know the stock: its answer holds a bar that is stored. A day whose row was dropped has one.
+        It has to know the stock: its answer holds a bar that is stored. A day whose row was dropped has one; of a long
+        stretch one source alone proves nothing.
         """
         if not job.missing or job.stored is None:
             return []
         if not (answer.frame["date"].isin(job.stored["date"]).any()):
             return []
         shown = {day.date() for day in answer.frame["date"]} | {finding.date for finding in answer.findings}
+        if answer.gap is not None:
+            shown |= set(answer.gap.days.tolist())
         # A source may be late with today.
         return [day for day in job.missing if day not in shown and (self.local or day < self.today)]
 
@@ -209,3 +214,13 @@ class StockWriter:
         if settings.ON_DIFFERENCE == "replace":
             return frame
         return frame[~frame["date"].isin(stored["date"])]
+
+
+def _without_gap(covers: tuple[date, date] | None, answer: Answer) -> tuple[date, date] | None:
+    """Leave a gap at the beginning or the end out of what counts as asked for: the next import asks again."""
+    gap = answer.gap
+    if covers is None or gap is None or not (gap.leading or gap.trailing):
+        return covers
+    days = answer.frame["date"].to_numpy().astype("datetime64[D]")
+    first, last = days[0].item(), days[-1].item()
+    return (max(covers[0], first), covers[1]) if gap.leading else (covers[0], min(covers[1], last))
