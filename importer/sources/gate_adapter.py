@@ -34,6 +34,7 @@ from importer.sources.connecting import CONNECT_LIMIT, RacingConnection
 from importer.sources.gate import StaleConnection, one_request
 from importer.sources.gate_signs import (
     TRANSPORT_ERRORS,
+    InformationalAnswer,
     error_of_body,
     error_of_status,
     sent_elsewhere,
@@ -200,6 +201,9 @@ class GateAdapter(HTTPAdapter):
                 cert=cert,
                 proxies=proxies,
             )
+            if response.status_code < 200:
+                # Only that an answer is coming: on a connection that is kept the next request would be given it.
+                raise InformationalAnswer
             error = error_of_status(source, response.status_code, response.headers, datetime.now(UTC))
             body = _read(response, source, bounds) if error is None else _drain(response)
         except Exception as failure:

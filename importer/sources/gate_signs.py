@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException, IncompleteRead
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -33,6 +34,7 @@ _ELSEWHERE = gettext_noop("it sent us on to %(host)s")
 _IN_CIRCLES = gettext_noop("it sends us from one address to the next")
 _SILENT = gettext_noop("no complete answer within %(limit)s s")
 _BROKE_OFF = gettext_noop("the answer broke off")
+_GARBAGE = gettext_noop("what it sent is no answer in its protocol")
 _NO_NAME = gettext_noop("the name %(host)s cannot be found: is this machine online?")
 _NO_CONNECTION = gettext_noop("no connection to %(host)s: %(detail)s")
 _TOO_LARGE = gettext_noop("the answer is larger than %(limit)s MB")
@@ -47,6 +49,10 @@ _PROXY = gettext_noop(
     "If no proxy is meant to be used, unset %(variable)s."
 )
 _PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy")
+
+
+class InformationalAnswer(HTTPException):
+    """HTTP status 103 or the like, which no library here waits behind."""
 
 
 class NotThere(SourceUnavailable):
@@ -168,12 +174,22 @@ def _meaning(chain: list[BaseException], host: str, limit: float) -> tuple[Text,
         return Text(_BROKE_OFF), False
     if _was_reset(chain):
         return Text(_CLOSED), True
+    if any(isinstance(link, HTTPException) for link in chain):
+        return Text(_GARBAGE), False
+    if any(_ended_early(link) for link in chain):
+        return Text(_BROKE_OFF), False
     reason = next((link for link in reversed(chain) if isinstance(link, OSError)), chain[-1])
     detail = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
     return Text(_NO_CONNECTION, {"host": host, "detail": detail}), False
 
 
-_BROKEN_OFF = (BrokenOff, urllib3.exceptions.IncompleteRead, urllib3.exceptions.DecodeError)
+_BROKEN_OFF = (BrokenOff, IncompleteRead, urllib3.exceptions.DecodeError)
+
+
+def _ended_early(link: BaseException) -> bool:
+    """Say whether urllib3 missed the rest of an answer in chunks; with another error in it, that one is the reason."""
+    alone = not any(isinstance(value, BaseException) for value in link.args)
+    return isinstance(link, urllib3.exceptions.ProtocolError) and alone
 
 
 def _is_timeout(link: BaseException) -> bool:
@@ -202,4 +218,4 @@ def _chain(error: BaseException) -> list[BaseException]:
     return found
 
 
-TRANSPORT_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+TRANSPORT_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from importer.sources.akshare.calls import asking
 from importer.sources.akshare.eastmoney import SHARES_PER_LOT, Eastmoney
 from importer.sources.base import BAR_COLUMNS, BadData, Source
 from importer.sources.units import shares_factor
@@ -138,3 +139,10 @@ def test_the_real_bars_of_a_bank_come_through(real_standin: StandIn) -> None:
         precision=Eastmoney.precision,
     )
     assert validated.findings == ()
+
+
+@pytest.mark.parametrize("error", [RecursionError("maximum depth"), OverflowError("infinity"), SyntaxError("half")])
+def test_what_akshare_stumbles_over_is_an_answer_that_cannot_be_read(error: Exception) -> None:
+    with pytest.raises(BadData) as caught, asking("eastmoney", "600519.SH"):
+        raise error
+    assert caught.value.__cause__ is error

@@ -227,6 +227,16 @@ def test_who_sends_every_request_in_circles_is_left_alone(standin: StandIn) -> N
     assert state().breaker == Breaker.OPEN
 
 
+def test_an_answer_that_was_only_announced_is_given_to_nobody_else(standin: StandIn) -> None:
+    standin.fault("103", times=1)
+    with pytest.raises(SourceUnavailable) as caught:
+        ask()
+    assert "no answer in its protocol" in english(caught.value)
+    assert ask(KLINE.replace("600519", "600000")).json()["data"]["code"] == "600000"
+    first, second = standin.arrivals()
+    assert first.connection != second.connection
+
+
 def test_an_answer_without_end_is_cut(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate_adapter, "LARGEST_ANSWER", 100)
     with pytest.raises(SourceUnavailable, match="larger than"):

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import ssl
 from datetime import UTC, datetime
+from http.client import BadStatusLine, HTTPException, IncompleteRead
 
 import pytest
+from django.utils import translation
+from urllib3.exceptions import ProtocolError
 
 from importer.sources.base import Banned, SourceUnavailable
 from importer.sources.gate_adapter import source_of_host
@@ -58,6 +61,24 @@ def test_data_are_no_ban(body: bytes) -> None:
 @pytest.mark.parametrize("error", [ssl.SSLEOFError(8, "EOF occurred"), ssl.SSLZeroReturnError(6, "closed")])
 def test_a_handshake_that_is_cut_off_is_a_ban(error: Exception) -> None:
     assert isinstance(error_of_failure("sina", "finance.sina.com.cn", error, 10.0, None), Banned)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ProtocolError("Response ended prematurely"), "the answer broke off"),
+        (ProtocolError("Connection broken", IncompleteRead(b"", 5)), "the answer broke off"),
+        (ProtocolError("Connection aborted.", BadStatusLine("hello")), "no answer in its protocol"),
+        (ProtocolError("Connection aborted.", HTTPException("got more than 100 headers")), "no answer in its protocol"),
+        (
+            ProtocolError("Connection aborted.", OSError(113, "No route to host")),
+            "no connection to finance.sina.com.cn",
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_answer_is_not_said_of_the_connection(error: Exception, words: str) -> None:
+    with translation.override("en"):
+        assert words in str(error_of_failure("sina", "finance.sina.com.cn", error, 10.0, None))
 
 
 def test_behind_a_proxy_nobody_can_tell_who_closed_the_connection() -> None:

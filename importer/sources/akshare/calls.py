@@ -38,6 +38,9 @@ UNREADABLE: tuple[type[Exception], ...] = (
     ValueError,
     AttributeError,
     SyntaxError,
+    ArithmeticError,
+    # Of brackets without end.
+    RecursionError,
     JSONException,
     requests.RequestException,
     zipfile.BadZipFile,

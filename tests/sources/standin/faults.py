@@ -21,7 +21,7 @@ WIRE = (
     "no_handshake",
 )
 # Of the HTTP answer.
-HTTP = ("403", "404", "418", "429", "456", "500", "502", "503", "redirect", "redirect_loop")
+HTTP = ("103", "403", "404", "418", "429", "456", "500", "502", "503", "redirect", "redirect_loop")
 # Of the page, whatever it says.
 PAGE = ("html", "truncated", "empty", "gzip", "gzip_cut")
 # Of the data in it.

@@ -206,6 +206,10 @@ class _Handler(BaseHTTPRequestHandler):
         fault = next((fault for fault in faults if fault.kind in HTTP), None)
         if fault is None:
             return False
+        if fault.kind == "103":
+            # Says that an answer is coming, which then comes.
+            self.wfile.write(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+            return False
         if fault.kind == "redirect":
             self._send(302, b"", "text/html", {"Location": "https://passport.example.net/verify"})
             return True
