@@ -15,6 +15,7 @@ from django.utils.translation import gettext_noop
 from config.safety import exposure_problem
 from importer.doctor.facts import Fact, Verdict, finding, fine
 from importer.exceptions import BadRequest
+from importer.sources.gate_signs import is_unusable
 from importer.sources.registry import auto_order
 from importer.verdict import calendar_note
 from marketdata.texts import listed
@@ -33,6 +34,15 @@ def proxy() -> Iterator[Fact]:
             continue
         shown, address = _without_password(proxies[kind])
         values = {"name": f"{kind.upper()}_PROXY", "proxy": shown}
+        if is_unusable(proxies[kind]):
+            yield finding(
+                gettext_noop(
+                    "%(name)s names the proxy %(proxy)s: a SOCKS proxy cannot be used here. Name its HTTP port instead "
+                    "(http://…), or take %(name)s out of the environment."
+                ),
+                **values,
+            )
+            continue
         trouble = _trouble_with(address)
         if trouble is None:
             yield fine(gettext_noop("Requests go through the proxy %(proxy)s (%(name)s), which answers."), **values)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException, IncompleteRead
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -48,6 +49,7 @@ _PROXY = gettext_noop(
     "%(source)s did not answer through the proxy %(proxy)s (%(detail)s). "
     "If no proxy is meant to be used, unset %(variable)s."
 )
+_SOCKS = gettext_noop("a SOCKS proxy cannot be used here; name its HTTP port instead")
 _PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy")
 
 
@@ -117,6 +119,8 @@ def error_of_failure(source: str, host: str, error: BaseException, limit: float,
             _CERTIFICATE, source=word(label_of(source)), host=host, detail=certificate.verify_message
         )
     detail, is_ban = _meaning(chain, host, limit)
+    if proxy and is_unusable(proxy):
+        detail = Text(_SOCKS)
     if proxy:
         # Whether the proxy or the source closed the connection cannot be told.
         return SourceUnavailable(
@@ -156,6 +160,11 @@ def proxy_variable() -> str:
         if os.environ.get(name):
             return name
     return "the system's proxy settings" if getproxies() else ""
+
+
+def is_unusable(proxy: str) -> bool:
+    """Say whether requests cannot use this proxy: it needs a package for SOCKS that is not among ours."""
+    return urlsplit(proxy).scheme.startswith("socks") and find_spec("socks") is None
 
 
 def without_password(proxy: str) -> str:

@@ -29,6 +29,7 @@ from importer.exceptions import StopRequested
 from importer.outages import OutageLog
 from importer.sources.base import NetworkDown, SourceError
 from importer.sources.connecting import RacingConnection
+from importer.sources.gate_signs import is_unusable
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +131,8 @@ def _opens(host: str) -> bool:
     with requests.Session() as session:
         chosen = session.merge_environment_settings(url, {}, False, None, None)
     proxy, authorities = select_proxy(url, chosen["proxies"]), chosen["verify"]
+    if proxy is not None and is_unusable(proxy):
+        return False
     if proxy is not None and urlsplit(proxy).scheme not in ("", "http"):
         # Through such a proxy nobody can be knocked at from here: who fails behind it is blamed by himself.
         return True

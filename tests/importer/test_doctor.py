@@ -22,6 +22,7 @@ from importer.dbtime import db_now
 from importer.doctor import Fact, Verdict, database, installation, surroundings, work
 from importer.hosts import Trouble, code_version, say_alive, say_gone
 from importer.models import Breaker, Host, ImportTask, SourceState, Status
+from importer.sources import gate_signs
 from importer.sources.base import SourceUnavailable
 from importer.waiting import wait_for_network
 from marketdata.index_days import save_index_days
@@ -451,9 +452,20 @@ def test_a_proxy_that_answers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setenv("ALL_PROXY", f"socks5://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{server.getsockname()[1]}")
         assert findings(surroundings.proxy) == []
         assert "(ALL_PROXY), which answers" in facts(surroundings.proxy)[0]
+
+
+def test_a_proxy_that_cannot_be_used_is_named_though_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    monkeypatch.setattr(gate_signs, "find_spec", lambda _name: None)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("ALL_PROXY", f"socks5://me:secret@127.0.0.1:{server.getsockname()[1]}")
+        text = the_finding(surroundings.proxy)
+    assert "a SOCKS proxy cannot be used here" in text
+    assert "secret" not in text
 
 
 def test_a_proxy_that_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

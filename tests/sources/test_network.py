@@ -111,6 +111,16 @@ def test_a_proxy_that_takes_connections_and_leads_nowhere_is_no_ban(standin: Sta
     assert blamed() == []
 
 
+def test_a_proxy_that_cannot_be_used_is_named_and_no_website_blamed(
+    standin: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5h://me:secret@127.0.0.1:9")
+    with pytest.raises(NetworkDown) as caught:
+        get()
+    assert "proxy socks5h://127.0.0.1:9 (a SOCKS proxy cannot be used here" in str(caught.value)
+    assert blamed() == []
+
+
 def test_a_proxy_that_is_gone_is_named_and_no_website_blamed(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@127.0.0.1:9")
     with pytest.raises(NetworkDown) as caught:
