@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext, gettext_noop
 
 from config.tokens import sent_token, token_number
@@ -45,7 +48,7 @@ class AccountRequired:
             return None
         if is_api(request) or request.path_info == "/metrics":
             return _unauthorized("login_required", gettext(_NOBODY))
-        return redirect_to_login(request.get_full_path())
+        return redirect_to_login(_page_of(request))
 
 
 def is_known(request: HttpRequest) -> bool:
@@ -53,6 +56,17 @@ def is_known(request: HttpRequest) -> bool:
     if not settings.LOGIN_REQUIRED or getattr(request, "token_number", None) is not None:
         return True
     return bool(request.user.is_authenticated)
+
+
+def _page_of(request: HttpRequest) -> str:
+    """Return where somebody goes on after having logged in: a button's own address cannot be opened, its page can."""
+    if request.method in ("GET", "HEAD"):
+        return request.get_full_path()
+    page = request.headers.get("Referer", "")
+    ours = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
+    if not page or not ours:
+        return reverse("data")
+    return urlsplit(page)._replace(scheme="", netloc="", fragment="").geturl()
 
 
 def _unauthorized(code: str, message: str) -> HttpResponse:

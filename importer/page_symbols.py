@@ -41,7 +41,9 @@ def _symbol_of(word: str, stocks: Sequence[tuple[str, str]]) -> str:
     wanted = plain_name(word)
     plain = [(symbol, name, plain_name(without_mark(name))) for symbol, name in stocks]
     found = [(symbol, name) for symbol, name, known in plain if known == wanted]
-    found = found or [(symbol, name) for symbol, name, known in plain if wanted in known]
+    # A single letter or digit is a slip, not a name.
+    if not found and len(wanted) > 1:
+        found = [(symbol, name) for symbol, name, known in plain if wanted in known]
     if len(found) == 1:
         return found[0][0]
     if found:

@@ -74,6 +74,21 @@ def test_nothing_is_shown_to_a_stranger(address: str) -> None:
         assert "login" in response.headers["Location"]
 
 
+@pytest.mark.parametrize(
+    ("referer", "page"),
+    [
+        ("http://testserver/data/tasks/?page=2", "/data/tasks/%3Fpage%3D2"),
+        ("http://elsewhere.example/data/tasks/", "/data/"),
+        ("//elsewhere.example/", "/data/"),
+        ("", "/data/"),
+    ],
+)
+def test_whose_session_has_ended_at_a_button_goes_on_at_the_button_s_page(referer: str, page: str) -> None:
+    browser = Client(headers={"referer": referer} if referer else {})
+    response = browser.post("/data/tasks/6ba97c19-778a-4b84-a6d2-9cf96debcf3f/pause/")
+    assert (response.status_code, response.headers["Location"]) == (302, f"/login/?next={page}")
+
+
 def test_a_stranger_starts_nothing() -> None:
     response = client().post("/api/data/import", "{}", content_type="application/json")
     assert response.status_code == 401
