@@ -16,6 +16,7 @@ from importer.cluster_failing import cluster_fails
 from importer.dbtime import db_now
 from importer.models import Host
 from importer.parents import is_alive
+from importer.storage_trouble import disk_is_full
 from marketdata.texts import Text
 
 # A host says that it is there every 2 seconds; one or two may come late.
@@ -60,6 +61,10 @@ _SENTENCES = {
         "Run `python manage.py migrate`."
     ),
 }
+_NOTHING_CAN_BE_WRITTEN = gettext_noop(
+    "The disk that holds the database is full: nothing can be written, not even that workers are there. "
+    "Make room; what was started goes on by itself then."
+)
 MISFITS = {
     Misfit.OTHER_KEY: Trouble.OTHER_KEY,
     Misfit.OLD_CODE: Trouble.OLD_CODE,
@@ -113,13 +118,15 @@ def trouble_of(host: Host) -> str:
 
 
 def trouble_here(alive: Sequence[Host]) -> str:
-    """Return the sentence about this machine's cluster when it ends again and again, or ''.
+    """Return the sentence about this machine's cluster when it ends again and again, or the disk is full; else ''.
 
     It is not among those ``alive`` then, and its row cannot tell.
     """
-    if any(host.name == settings.HOST_NAME for host in alive) or not cluster_fails():
+    if any(host.name == settings.HOST_NAME for host in alive):
         return ""
-    return gettext(_SENTENCES[Trouble.CRASH_LOOP])
+    if disk_is_full():
+        return gettext(_NOTHING_CAN_BE_WRITTEN)
+    return gettext(_SENTENCES[Trouble.CRASH_LOOP]) if cluster_fails() else ""
 
 
 def say_alive(name: str, *, pid: int, workers: int, restarts: int, trouble: Trouble) -> None:

@@ -6,10 +6,12 @@ import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
 
 from importer import cluster_watch
@@ -97,3 +99,17 @@ def test_it_is_over_when_the_host_is_alive_again(settings: Any) -> None:
     assert trouble_here(live_hosts())
     say_alive(settings.HOST_NAME, pid=2, workers=2, restarts=0, trouble=Trouble.NONE)
     assert not trouble_here(live_hosts())
+
+
+@pytest.mark.django_db
+def test_on_a_full_disk_the_page_does_not_ask_to_start_the_workers(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("A server keeps to itself what room it has.")
+    monkeypatch.setattr("shutil.disk_usage", lambda _folder: SimpleNamespace(total=10, used=10, free=0))
+    page = Client(headers={"accept-language": "en"}).get("/data/live/").content.decode()
+    assert "The disk that holds the database is full" in page
+    assert "Start the workers with" not in page
+    say_alive(settings.HOST_NAME, pid=1, workers=2, restarts=0, trouble=Trouble.NONE)
+    assert not trouble_here(live_hosts()), "whoever could write that it is alive can write"
