@@ -20,7 +20,7 @@ from importer.leases import is_over, lease_over
 from importer.models import Action, ImportChunk, ImportTask, LaneSlot, Status
 from importer.slots import Bell
 from importer.storage_trouble import storage_errors
-from importer.waiting import stop_waiting, wait_for_stocks_put_off
+from importer.waiting import still_waits, stop_waiting, wait_for_stocks_put_off
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ def _ring(task: ImportTask, bell: Bell, lanes: Callable[[], int]) -> None:
         return
     now = db_now()
     if task.waiting_until is not None:
-        if task.waiting_until > now:
+        if still_waits(task, now):
             return
         stop_waiting(task.pk)
     present = {slot.number: slot for slot in LaneSlot.objects.filter(task=task)}

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_noop
 from importer import pacing, progress
 from importer.chunks import ask_again_now
 from importer.dbtime import db_now
+from importer.leases import IMPLAUSIBLE
 from importer.models import ImportTask, Status
 from marketdata.texts import Text, counted, moment, sentence, sentences
 
@@ -40,6 +41,17 @@ def wait_for_list(task_id: UUID, until: datetime, reasons: Text) -> None:
 def waits_for_network(task: ImportTask) -> bool:
     """Say whether the task waits because no data site can be reached from here."""
     return task.waiting_until is not None and task.message_id == _NO_NETWORK
+
+
+def still_waits(task: ImportTask, now: datetime) -> bool:
+    """Say whether the moment until which the task waits is still to come.
+
+    The network is looked at again within seconds: a later moment was written before a clock was set back.
+    """
+    until = task.waiting_until
+    if until is None or until <= now:
+        return False
+    return not (waits_for_network(task) and until > now + IMPLAUSIBLE)
 
 
 def wait_for_stocks_put_off(task_id: UUID, until: datetime, stocks: int) -> None:

@@ -10,7 +10,7 @@ from importer import pacing
 from importer.dbtime import db_now
 from importer.models import Status
 from importer.sources.base import SourceUnavailable
-from importer.waiting import wait_for_list, wait_for_sources
+from importer.waiting import still_waits, wait_for_list, wait_for_network, wait_for_sources
 from marketdata.texts import Text, word
 from tests.importer.factories import make_task
 
@@ -51,3 +51,19 @@ def test_a_wait_for_the_list_of_stocks_says_what_is_waited_for_and_why() -> None
     wait_for_list(task.pk, db_now() + timedelta(minutes=5), Text("Shanghai refuses."))
     task.refresh_from_db()
     assert task.message.startswith("The list of stocks is not to be had yet: Shanghai refuses. Next try at ")
+
+
+def test_a_look_at_the_network_far_ahead_was_meant_before_a_clock_was_set_back() -> None:
+    task, now = make_task(status=Status.RUNNING), db_now()
+    wait_for_network(task.pk, now + timedelta(seconds=20), Text("No site can be reached."))
+    task.refresh_from_db()
+    assert still_waits(task, now)
+    assert not still_waits(task, now + timedelta(seconds=20))
+    assert not still_waits(task, now - timedelta(hours=1))
+
+
+def test_sources_may_rest_for_hours() -> None:
+    task, now = make_task(status=Status.RUNNING), db_now()
+    wait_for_sources(task.pk, now + timedelta(hours=6))
+    task.refresh_from_db()
+    assert still_waits(task, now)
