@@ -26,7 +26,7 @@ SECRET_KEY = env.str("SECRET_KEY", default="") or read_or_create_secret_key(VAR_
 
 HOST = env.str("BARVAULT_HOST", default="127.0.0.1")
 PORT = env.int("BARVAULT_PORT", default=5000)
-EXTRA_ALLOWED_HOSTS = env.list("BARVAULT_ALLOWED_HOSTS", default=[])
+EXTRA_ALLOWED_HOSTS = env.words("BARVAULT_ALLOWED_HOSTS")
 ALLOWED_HOSTS = [*LOOPBACK_NAMES, *names_of(HOST), *EXTRA_ALLOWED_HOSTS]
 # Others can reach the server: every page and call needs an account or a token.
 LOGIN_REQUIRED = bool(EXTRA_ALLOWED_HOSTS) or not is_loopback(HOST)
@@ -147,9 +147,7 @@ CACHES = {
 
 SOURCE = env.str("BARVAULT_SOURCE", default="simulated" if DEMO else "auto")
 API_TOKENS = [
-    token
-    for token in (env.str("BARVAULT_API_TOKEN", default=""), *env.list("BARVAULT_API_TOKENS", default=[]))
-    if token
+    token for token in (env.str("BARVAULT_API_TOKEN", default=""), *env.words("BARVAULT_API_TOKENS")) if token
 ]
 FILES_ROOT = env.str("BARVAULT_FILES_ROOT", default="")
 # What happens when a source disagrees with a bar that is stored: "keep" or "replace"; either way it is listed.
@@ -176,7 +174,7 @@ SIMULATED_ERROR_RATE = env.float("BARVAULT_SIMULATED_ERROR_RATE", default=0.0)
 
 # Who is told what happened: addresses as apprise takes them. docs/notifications.md
 NOTIFY_URLS = env.addresses("BARVAULT_NOTIFY_URLS")
-NOTIFY_EVENTS = frozenset(env.list("BARVAULT_NOTIFY_EVENTS", default=[])) or EVENT_KINDS
+NOTIFY_EVENTS = frozenset(env.words("BARVAULT_NOTIFY_EVENTS")) or EVENT_KINDS
 if unknown_events := sorted(NOTIFY_EVENTS - EVENT_KINDS):
     raise ImproperlyConfigured(
         f"BARVAULT_NOTIFY_EVENTS names {', '.join(unknown_events)}; it may name {', '.join(sorted(EVENT_KINDS))}."
@@ -192,7 +190,7 @@ PING_URL = env.web_address("BARVAULT_PING_URL")
 # Chunks and failures of tasks that ended so many days ago are forgotten; the tasks themselves stay. 0: never.
 KEEP_DETAILS_DAYS = env.int("BARVAULT_KEEP_DETAILS_DAYS", default=365)
 # Where people reach the pages: messages link to it.
-BASE_URL = env.str("BARVAULT_BASE_URL", default="").rstrip("/") or f"http://127.0.0.1:{PORT}"
+BASE_URL = env.web_address("BARVAULT_BASE_URL").reveal().rstrip("/") or f"http://127.0.0.1:{PORT}"
 
 LANGUAGE_CODE = "zh-hans"
 LANGUAGES = [("zh-hans", "简体中文"), ("en", "English")]

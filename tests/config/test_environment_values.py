@@ -82,6 +82,23 @@ def test_a_floor_for_a_source_that_does_not_exist_is_refused() -> None:
     assert ended.stderr.startswith("BARVAULT_PACE_FLOORS names sinna; it may name eastmoney, sina,")
 
 
+def test_lists_may_have_spaces_after_their_commas(tmp_path: Path) -> None:
+    code = "from config import settings as s; print(s.API_TOKENS, s.EXTRA_ALLOWED_HOSTS, sorted(s.NOTIFY_EVENTS))"
+    lists = {
+        "BARVAULT_API_TOKENS": "one, two",
+        "BARVAULT_ALLOWED_HOSTS": "a.example, b.example",
+        "BARVAULT_NOTIFY_EVENTS": "missing, failed",
+    }
+    shown = Installation(tmp_path).manage("shell", "-c", code, **lists)
+    assert shown.stdout.splitlines()[-1] == "['one', 'two'] ['a.example', 'b.example'] ['failed', 'missing']"
+
+
+def test_an_address_of_the_pages_without_its_beginning_would_be_no_link(tmp_path: Path) -> None:
+    shown = Installation(tmp_path).manage("doctor", check=False, BARVAULT_BASE_URL="barvault.lan:5000")
+    assert shown.returncode == 2
+    assert shown.stderr.startswith("BARVAULT_BASE_URL is not a web address: write https://")
+
+
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     assert make_folder(tmp_path / "a" / "b").is_dir()
     (tmp_path / "file").write_text("")
