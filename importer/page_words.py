@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from django.utils import translation
 from django.utils.text import capfirst
 from django.utils.translation import gettext, gettext_noop
 
-from importer.models import Breaker, ImportTask, Status
+from importer.models import Breaker, ImportTask, Kind, Status
 from importer.pacing import SourceStatus, pace_of
+from importer.schedule_rules import When
 from importer.sources.labels import label_of
 from importer.task_words import kind_text, state_text
 from marketdata.texts import Text, counted, listed_text, seconds, sentence, word
@@ -83,7 +85,8 @@ def asker_text(by: str) -> str:
     way, colon, who = by.partition(": ")
     if not colon or way not in _WAYS:
         return by
-    return str(Text(gettext_noop("%(way)s: %(who)s"), {"way": word(_WAYS[way]), "who": who}))
+    named = _schedule_named(who) if way == "schedule" else who
+    return str(Text(gettext_noop("%(way)s: %(who)s"), {"way": word(_WAYS[way]), "who": named}))
 
 
 def way_of(typed: str) -> str:
@@ -97,6 +100,14 @@ def way_of(typed: str) -> str:
 def ways() -> list[tuple[str, str]]:
     """Return the ways to ask for something, as (kept, msgid)."""
     return list(_WAYS.items())
+
+
+def _schedule_named(name: str) -> str:
+    """Return a schedule's name; one without a name is called by what it runs and when, in the words of workers."""
+    with translation.override("en"):
+        known = {str(each.label) for each in (*Kind, *When)}
+    parts = name.split(", ")
+    return listed_text([gettext(part) for part in parts]) if known.issuperset(parts) else name
 
 
 def _source_line(name: str, state: SourceStatus | None) -> SourceLine:

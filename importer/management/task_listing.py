@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from importer import progress
 from importer.management.tables import table_lines
 from importer.models import FINISHED, Failure, ImportTask, Status, Transition
+from importer.page_words import asker_text
 from importer.task_words import kind_text, request_text, state_text
 from marketdata.texts import duration_text
 
@@ -85,7 +86,7 @@ def _figures(task: ImportTask, now: datetime) -> Iterator[Sequence[object]]:
         yield _("priority"), task.priority
     if task.retry_of_id is not None:
         yield _("retry of"), task.retry_of_id
-    yield _("asked for by"), task.requested_by or "-"
+    yield _("asked for by"), asker_text(task.requested_by) or "-"
     yield _("created"), time_text(task.created_at)
     yield _("started"), time_text(task.started_at)
     yield _("finished"), time_text(task.finished_at)
@@ -147,7 +148,7 @@ def _transition_lines(task: ImportTask) -> Iterator[str]:
         return
     yield ""
     yield _("History:")
-    rows = [(time_text(each.at), _step(each), each.reason, each.by) for each in transitions]
+    rows = [(time_text(each.at), _step(each), each.reason, asker_text(each.by)) for each in transitions]
     yield from (f"  {line}" for line in table_lines(rows))
 
 

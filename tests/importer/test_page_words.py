@@ -136,6 +136,8 @@ def test_sources_that_failed_together_are_named_by_their_labels() -> None:
 @pytest.mark.parametrize(
     ("by", "words"),
     [("page: ada, 127.0.0.1", "页面（ada, 127.0.0.1）"), ("admin: ada", "管理（ada）"),
+     ("schedule: update, every trading day", "定时任务（增量更新、每个交易日）"),
+     ("schedule: update, 100% mine", "定时任务（update, 100% mine）"),
      ("api: token 1", "API（token 1）"), ("ada@home (manage.py)", "ada@home (manage.py)"), ("", "")],
 )  # fmt: skip
 def test_who_asked_is_told_with_the_way_in_words(by: str, words: str) -> None:
