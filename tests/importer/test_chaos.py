@@ -71,6 +71,7 @@ def test_an_import_survives_the_death_of_every_kind_of_process(
     # A short run leaves some out, others each time.
     deaths = len(ROLES) if ROUNDS > 1 else 6
     order = [role for _round in range(ROUNDS) for role in dice.sample(ROLES, deaths)]
+    last_death = 0.0
     with chaos.Watcher(slow_market) as watcher:
         with Meddler(slow_market, url, seed) as meddler:
             for role in order:
@@ -82,8 +83,12 @@ def test_an_import_survives_the_death_of_every_kind_of_process(
                 if not slow_market.processes("supervisor"):
                     slow_market.stop()
                     slow_market.start_serve("--port", port, workers=WORKERS)
+                last_death = time.monotonic()
         chaos.wait_for_all_ends(slow_market, meanwhile=meddler.let_go)
-    print(f"meddled: {meddler.did}; longest standstill: {watcher.longest_standstill():.1f} s, without pauses")  # noqa: T201
+    print(f"meddled: {meddler.did}")  # noqa: T201
+    # Deaths come faster than what they end can go on: only the time after the last one says how long that takes.
+    still = (watcher.longest_standstill(), watcher.longest_standstill(last_death))
+    print(f"longest standstill, without pauses: {still[0]:.1f} s in all, {still[1]:.1f} s after the last death")  # noqa: T201
     assert watcher.never_went_back()
     chaos.assert_same_as_undisturbed(slow_market, undisturbed)
 
