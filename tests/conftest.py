@@ -121,7 +121,7 @@ def claim_empty_redis_database(server: str) -> tuple[redis.Redis, int]:
         client = redis.Redis.from_url(f"{server}/{number}", socket_connect_timeout=3)
         try:
             # The key tells another test run that this one is taken.
-            if client.dbsize() == 0 and client.set("barvault-tests", os.getpid(), nx=True, ex=900):
+            if client.dbsize() == 0 and client.set("barvault-tests", os.getpid(), nx=True, ex=3600):
                 return client, number
         except redis.ConnectionError as error:
             pytest.skip(f"Redis does not answer ({error}). BARVAULT_TEST_REDIS_URL names another server.")

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import MARKET, Watch, new_context
-from tests.importer.processes import Installation, wait_until
+from tests.importer.processes import Installation, free_port, wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -22,7 +22,8 @@ def test_the_page_says_so_and_goes_on_by_itself(browser: Browser, tmp_path: Path
     installation = Installation(tmp_path / "var", environment=MARKET)
     try:
         installation.migrate()
-        command, url = installation.start_serve()
+        port = str(free_port())
+        command, url = installation.start_serve("--port", port)
         watch = Watch(
             urlsplit(url).netloc, forgiven=["ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY", "htmx:"]
         )
@@ -33,7 +34,7 @@ def test_the_page_says_so_and_goes_on_by_itself(browser: Browser, tmp_path: Path
         command.send(signal.SIGTERM)
         command.wait()
         expect(page.get_by_role("alert").filter(has_text="The server does not answer")).to_be_visible()
-        again = installation.start("serve", "--port", str(urlsplit(url).port), "--workers", "1")
+        again = installation.start("serve", "--port", port, "--workers", "1")
         wait_until(lambda: "ready at" in again.text(), "the server is started again")
         expect(page.get_by_role("status").filter(has_text="The server is back")).to_be_visible()
         expect(page.get_by_text("The server does not answer")).to_have_count(0)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import random
 import re
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -297,6 +299,17 @@ class Installation:
             "PYTHONUNBUFFERED": "1",
         }
         return {**os.environ, **own, **self.environment, **more}
+
+
+def free_port() -> int:
+    """Return a port for a server that comes later, or again.
+
+    One that the system chose would be among those that it gives to every client meanwhile.
+    """
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def obey_signals() -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 
 from tests.importer import chaos
 from tests.importer.meddler import Meddler
-from tests.importer.processes import Installation
+from tests.importer.processes import Installation, free_port
 
 pytestmark = pytest.mark.slow
 
@@ -91,8 +90,3 @@ def test_an_import_survives_the_death_of_every_kind_of_process(
     print(f"longest standstill, without pauses: {still[0]:.1f} s in all, {still[1]:.1f} s after the last death")  # noqa: T201
     assert watcher.never_went_back()
     chaos.assert_same_as_undisturbed(slow_market, undisturbed)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ import redis
 from psycopg import sql
 
 from tests.importer.cluster_checks import TASKS, is_gone, start_task, works
-from tests.importer.processes import PATIENT_GRACE, Installation, wait_until
+from tests.importer.processes import PATIENT_GRACE, Installation, free_port, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -116,8 +115,7 @@ def answers(client: redis.Redis) -> bool:
 
 
 def test_it_waits_for_a_redis_that_is_away_and_goes_on_when_it_is_back(installation: Installation) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     installation.broker_url = f"redis://127.0.0.1:{port}/0"
     command = installation.start_qcluster()
     with redis_server(port, installation.var_dir):

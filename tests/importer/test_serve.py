@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.importer.processes import PATIENCE, Installation, wait_until
+from tests.importer.processes import PATIENCE, Installation, free_port, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -232,8 +232,7 @@ class TestWithinReachOfOtherMachines:
 
 
 def test_its_url_answers_on_the_port_that_was_asked_for(installation: Installation) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = installation.start("serve", "--port", str(port), "--workers", "1")
     wait_until(lambda: f":{port}/" in command.text(), "it says where")
     assert get(f"http://127.0.0.1:{port}/{PAGE}") == 200
