@@ -88,7 +88,10 @@ def csv_lines(found: QuerySet[ImportTask]) -> Iterator[str]:
 
 def _row(task: ImportTask) -> tuple[object, ...]:
     kept = task.parameters
-    took = (task.finished_at - task.started_at).total_seconds() if task.started_at and task.finished_at else None
+    took = None
+    if task.started_at and task.finished_at:
+        # A clock may have been set back meanwhile.
+        took = max(0.0, (task.finished_at - task.started_at).total_seconds())
     return (
         task.pk, task.kind, task.status, kept.get("source"), kept.get("start"), kept.get("end"),
         _time(task.created_at), _time(task.started_at), _time(task.finished_at),

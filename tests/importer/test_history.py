@@ -109,6 +109,13 @@ def test_the_csv_file_holds_every_task_of_the_list(browser: Client, three: list[
     assert rows[1]["requested_by"] == "'=cmd()"
 
 
+def test_a_task_that_ended_before_it_began_took_no_time(browser: Client) -> None:
+    ended(took=-36_000)
+    response = browser.get("/data/tasks.csv")
+    text = b"".join(response.streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
+    assert [row["seconds"] for row in csv.DictReader(io.StringIO(text))] == ["0.0"]
+
+
 def test_the_chart_shows_duration_rows_and_failures_with_words_for_who_does_not_see_it(browser: Client) -> None:
     ended(0, took=60, rows_written=100)
     ended(1, took=120, rows_written=50, failed=3)
