@@ -127,6 +127,7 @@ def ask(
     replacing: bool = False,
     open_days: Dates | None = None,
     each_day: bool = False,
+    listing_known: bool = True,
 ) -> Answer:
     """Return the bars of ``symbol`` from the first source that gives them.
 
@@ -143,7 +144,8 @@ def ask(
        Where there is no second source it is a failure that says so.
     5. An answer that lacks a stretch of trading days (LONG_STRETCH; with ``each_day`` any of them) is held against
        that of the next source, which may have them. When there is none, it is taken with its ``gap`` if that is long;
-       without, when it is the newest days of a stock that is known (it has been suspended since).
+       without, when it is the newest days of a stock that is known (it has been suspended since), or the oldest of
+       one of which nobody knows when it was listed (``listing_known``).
     6. A source without the stock's exchange is not asked, and nobody waits for it.
     ``open_days`` are the exchange's days as far as they are known: a bar on another day cannot be right.
     Raises NoSourceAnswered, which says when to ask again if a source has not truly answered; AllSourcesRest (every
@@ -178,7 +180,8 @@ def ask(
             break
     if doubted is not None:
         known = not each_day and (has_history or stored is not None)
-        return _with_long_gap(doubted, start, end, open_days, known=known)
+        began = start if listing_known else doubted.frame["date"].iloc[0].date()
+        return _with_long_gap(doubted, began, end, open_days, known=known)
     raise _nothing(symbol, tried)
 
 

@@ -163,10 +163,13 @@ class ChunkWork:
             work = _with_neighbour(facts, work)
         stored = self._stored(facts, work)
         has_history = facts.first_bar is not None and work.start is not None and facts.first_bar < work.start
-        future = self.lane.submit(self._ask, symbol, work, stored, has_history)
+        listing_known = facts.listed_on is not None
+        future = self.lane.submit(self._ask, symbol, work, stored, has_history, listing_known)
         return Job(at, symbol, stock, work, stored, future, missing=missing)
 
-    def _ask(self, symbol: str, work: Work, stored: pd.DataFrame | None, has_history: bool) -> Answer:
+    def _ask(
+        self, symbol: str, work: Work, stored: pd.DataFrame | None, has_history: bool, listing_known: bool
+    ) -> Answer:
         return ask(
             self.sources,
             symbol,
@@ -178,6 +181,7 @@ class ChunkWork:
             replacing=self.request.refresh,
             open_days=self.open_days,
             each_day=self.request.kind == Kind.REPAIR,
+            listing_known=listing_known,
         )
 
     def _missing(self, stock: Stock) -> Sequence[date]:

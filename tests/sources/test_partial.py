@@ -17,7 +17,7 @@ from importer.models import Failure
 from importer.partial import LONG_STRETCH, Gap, gap_of
 from importer.sources.akshare.eastmoney import Eastmoney
 from importer.sources.akshare.sina import Sina
-from importer.sources.base import Source
+from importer.sources.base import ListedStock, Source
 from importer.sources.fetching import FetchContext, fetching
 from importer.sources.findings import Finding
 from marketdata.models import AbsentDay, Bar, Stock
@@ -133,6 +133,16 @@ class TestImports:
         assert Stock.objects.get(symbol=SYMBOL).covered_from == DAYS[80]
         run_import("import", source="sina", start=START, end=END, symbols=[SYMBOL])
         assert Bar.objects.count() == len(DAYS)
+
+    def test_where_nobody_knows_when_a_stock_was_listed_its_first_bar_tells(
+        self, standin: StandIn, monkeypatch: pytest.MonkeyPatch, cut: Cut
+    ) -> None:
+        names = [ListedStock(SYMBOL)]
+        monkeypatch.setattr(Eastmoney, "stocks", lambda _source: names)
+        cut(Eastmoney, 0, 79)
+        task = run_import("import", source="eastmoney", start=START, end=END, symbols=[SYMBOL])
+        assert not Failure.objects.filter(task=task).exists()
+        assert Stock.objects.get(symbol=SYMBOL).covered_from == START
 
     def test_a_repair_believes_two_sources_and_not_one(self, standin: StandIn, settings: Any, cut: Cut) -> None:
         settings.AUTO_ORDER = ["eastmoney", "sina"]
