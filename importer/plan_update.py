@@ -68,7 +68,7 @@ def plan_update(
         return UpdatePlan(sorted(known), exchanges=large_exchanges(known))
     moment = now()
     if len(lacking) < WORTH_A_SNAPSHOT:
-        findings = actions_since(sources, lacking, today=moment.astimezone(EXCHANGE_TIME).date())
+        findings = _actions_since(sources, lacking, today=moment.astimezone(EXCHANGE_TIME).date())
         return UpdatePlan(sorted(known), findings=findings, exchanges=whole_exchanges((), known, end=request.end))
     previous_day = previous_trading_day(request.end) or request.end
     by_one_day = sum(each.known_until >= previous_day for each in lacking)
@@ -88,15 +88,15 @@ def plan_named(request: TaskRequest, sources: Sequence[Source], *, now: datetime
     today, symbols = now.astimezone(EXCHANGE_TIME).date(), set(current_symbols(named).values())
     known = standings(sorted(symbols))
     lacking = [each for each in known.values() if _lacks(each, request.end)]
-    findings = actions_since(sources, lacking, today=today)
+    findings = _actions_since(sources, lacking, today=today)
     if without_bars := sorted(symbols - set(known)):
         # Their whole history is fetched.
-        problem = refresh_actions(sources, DEFAULT_START, today=today, symbols=without_bars)
-        findings += [problem] if problem and not findings else []
+        problems = _refresh(sources, DEFAULT_START, today, without_bars)
+        findings = findings or problems
     return UpdatePlan(named, findings=findings)
 
 
-def actions_since(sources: Sequence[Source], lacking: Sequence[Standing], *, today: date) -> list[Text]:
+def _actions_since(sources: Sequence[Source], lacking: Sequence[Standing], *, today: date) -> list[Text]:
     """Get the corporate actions of these stocks since they were current; return what to say if they cannot be had.
 
     Also those of some days before: a source may have listed them late, and rights for a day before.
@@ -104,15 +104,19 @@ def actions_since(sources: Sequence[Source], lacking: Sequence[Standing], *, tod
     if not lacking:
         return []
     since = min(each.known_until for each in lacking) - NEAR
-    problem = refresh_actions(sources, since, today=today, symbols=sorted(each.symbol for each in lacking))
+    return _refresh(sources, since, today, sorted(each.symbol for each in lacking))
+
+
+def _refresh(sources: Sequence[Source], since: date, today: date, symbols: Sequence[str] | None = None) -> list[Text]:
+    """Do what ``refresh_actions`` does; return the findings to list, none when all is well."""
+    problem = refresh_actions(sources, since, today=today, symbols=symbols)
     return [problem] if problem else []
 
 
 def _by_snapshot(sources: Sequence[Source], taken: Taken, previous_day: date, *, simulated: bool) -> UpdatePlan:
     known, findings = taken.standings, list(taken.refused)
     if not taken.pieces:
-        problem = refresh_actions(sources, previous_day - NEAR, today=taken.day)
-        return UpdatePlan(sorted(known), findings=[*findings, *([problem] if problem else [])])
+        return UpdatePlan(sorted(known), findings=findings + _refresh(sources, previous_day - NEAR, taken.day))
     new = _newly_listed(taken, known)
     if new:
         save_listing(new, simulated=simulated)
@@ -124,8 +128,7 @@ def _by_snapshot(sources: Sequence[Source], taken: Taken, previous_day: date, *,
     if ex_rights.open or many_missed or taken.refused:
         since = _newest_bar(missed) if many_missed else None
         # Rights may have been listed for a day before.
-        problem = refresh_actions(sources, (since or taken.day) - NEAR, today=taken.day)
-        findings += [problem] if problem else []
+        findings += _refresh(sources, (since or taken.day) - NEAR, taken.day)
         settle_rights(ex_rights.open, current, taken.day)
         ex_rights = find_ex_rights(taken.table, current, taken.day)
     day = MarketDay(
@@ -159,11 +162,11 @@ def _one_by_one(sources: Sequence[Source], lacking: Sequence[Standing], today: d
         and (stock.listed_on is None or stock.listed_on <= today)
     ]
     has_market = len(known) >= WHOLE_MARKET * sum(stock.delisted_on is None for stock in listed)
-    problem = refresh_actions(sources, _newest_bar(lacking) or today, today=today)
+    findings = _refresh(sources, _newest_bar(lacking) or today, today)
     trading = [stock.symbol for stock in listed if stock.delisted_on is None]
     return UpdatePlan(
         sorted([*known, *(new if has_market else ())]),
-        findings=[problem] if problem else [],
+        findings=findings,
         exchanges=whole_exchanges(trading, known, end=end),
     )
 
