@@ -86,12 +86,15 @@ def csv_lines(found: QuerySet[ImportTask]) -> Iterator[str]:
         yield _line(_row(task))
 
 
+def seconds_taken(task: ImportTask) -> float | None:
+    """Return how long a task took that has ended, 0 where a clock was set back meanwhile; None if it never ran."""
+    if task.started_at is None or task.finished_at is None:
+        return None
+    return max(0.0, (task.finished_at - task.started_at).total_seconds())
+
+
 def _row(task: ImportTask) -> tuple[object, ...]:
-    kept = task.parameters
-    took = None
-    if task.started_at and task.finished_at:
-        # A clock may have been set back meanwhile.
-        took = max(0.0, (task.finished_at - task.started_at).total_seconds())
+    kept, took = task.parameters, seconds_taken(task)
     return (
         task.pk, task.kind, task.status, kept.get("source"), kept.get("start"), kept.get("end"),
         _time(task.created_at), _time(task.started_at), _time(task.finished_at),

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from django.utils.translation import gettext_noop
 
+from importer.history import seconds_taken
 from importer.models import ImportTask
 from importer.task_words import request_text, state_text
 from marketdata.texts import Text, duration_text
@@ -58,7 +59,7 @@ def chart_of(tasks: Sequence[ImportTask]) -> Chart | None:
     shown = [task for task in tasks if task.started_at and task.finished_at][-TASKS:]
     if len(shown) < 2:
         return None
-    took = [_seconds(task) for task in shown]
+    took = [seconds_taken(task) or 0.0 for task in shown]
     names = [f"{request_text(task)}: {state_text(task)}" for task in shown]
     panels = (
         _panel("took", gettext_noop("Duration"), took, [duration_text(value) for value in took], names),
@@ -95,9 +96,3 @@ def _bar(x: float, step: float, share: float, label: str) -> ChartBar:
 
 def _counted(values: Sequence[int]) -> tuple[Sequence[float], Sequence[str]]:
     return values, [f"{value:,}" for value in values]
-
-
-def _seconds(task: ImportTask) -> float:
-    assert task.finished_at is not None
-    assert task.started_at is not None
-    return max(0.0, (task.finished_at - task.started_at).total_seconds())
